@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "laurels.version": set[str](),
     "laurels.limits": set[str](),
     "laurels.clock": set[str](),
+    "laurels.loop_thread": laurels("errors"),
+    "laurels.pytest": laurels("loop_thread"),
     "laurels.errors": laurels("limits"),
     "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),
@@ -52,6 +54,10 @@ MAY_IMPORT = {
     "laurels.entries": laurels("limits", "errors", "definition"),
     "laurels.declaring": laurels("limits", "errors", "wording", "windows", "definition"),
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
+    "laurels.backup.__init__": set[str](),
+    "laurels.backup.parts": laurels("errors"),
+    "laurels.backup.tar": laurels("errors"),
+    "laurels.backup.reading": laurels("errors", "backup.parts", "backup.tar"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition", "figures"),
     "laurels.stores.sums": laurels("errors", "definition"),
@@ -72,15 +78,19 @@ MAY_IMPORT = {
     | laurels("stores.runs", "stores.guard", "figures", "distribution"),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
     | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard")
-    | laurels("figures", "distribution"),
+    | laurels("version", "backup.parts", "backup.tar", "figures", "distribution"),
+    "laurels.backup.verify": laurels("errors", "definition", "stores.embedded"),
+    "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract", "figures"),
+    "laurels.backup.places": laurels("limits", "errors", "optional"),
+    "laurels.backup.s3": laurels("limits", "errors", "backup.places"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring", "figures"),
     "laurels.web": set[str](),
-    "laurels.live": laurels("limits", "errors", "figures", "stores.contract", "turnstile", "boards"),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "turnstile", "boards"),
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )

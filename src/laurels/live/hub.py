@@ -32,10 +32,9 @@ from laurels.live.watched import WatchedBoard, WatchedView
 from laurels.turnstile import EVERY_BOARD
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from laurels.boards import Boards
-    from laurels.figures import Figures
     from laurels.live.events import Frames
     from laurels.live.subscribers import Subscriber
     from laurels.live.views import View
@@ -88,7 +87,7 @@ class Hub:
         self._busy = self._turn = 0.0
         self._events = self._drops = 0
 
-    def measure(self) -> Figures:
+    def measure(self) -> Mapping[str, float]:
         """Return figures for the operator, by their names."""
         return {
             "live_subscribers": len(self._joined_to),

@@ -4,8 +4,9 @@ A compaction begins when the journal has grown past COMPACT_BYTES and past half 
 twice stays in proportion. The work is done by a process of its own (:mod:`laurels.stores.embedded.compact`): it costs
 the server no lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done
 counts from the moment it renames its file into place, as far as the file says; the server then drops these rows from
-the journal, a few between two commits, and gives back to the disk what the journal will not need before the next one. A
-compaction that failed is tried again later, and until then the journal grows.
+the journal, a few between two commits, unless a copy has yet to read them (:mod:`.holds`), and gives back to the disk
+what the journal will not need before the next one. A compaction that failed is tried again later, and until then the
+journal grows.
 
 All of this happens in the thread that commits, in steps that take no longer than a commit.
 """
@@ -30,6 +31,7 @@ from laurels.stores.embedded.snapshot import Snapshot
 if TYPE_CHECKING:
     from laurels.figures import Figures
     from laurels.stores.embedded.directory import Directory
+    from laurels.stores.embedded.holds import Holds
     from laurels.stores.embedded.journal import Journal
 
 COMPACT_BYTES = 16 * 2**20
@@ -51,9 +53,18 @@ class Compaction:
     out. All three may be read in another thread.
     """
 
-    def __init__(
-        self, directory: Directory, journal: Journal, *, compacted_upto: int, backlog: int, compact_bytes: int
+    def __init__(  # noqa: PLR0913 - what a recovery found
+        self,
+        directory: Directory,
+        journal: Journal,
+        *,
+        compacted_upto: int,
+        backlog: int,
+        compact_bytes: int,
+        holds: Holds,
     ) -> None:
+        self.holds = holds
+        self.holds.appended += backlog
         self._directory = directory
         self._journal = journal
         self._compacted_upto = compacted_upto
@@ -98,10 +109,11 @@ class Compaction:
     def grew(self, size: int) -> None:
         """Count a batch that was appended."""
         self.backlog += size
+        self.holds.appended += size
 
     def step(self) -> float | None:
         """Do what is due, and return in how many seconds to come again; None: when the journal has grown."""
-        drop = self._journal.first < self._compacted_upto  # the row of that LSN stays, for the file to know its last
+        drop = self._journal.first < self._droppable
         if not (self._child or drop or self._may_give_back or self.backlog > self._allowed):
             return None
         if (wait := self._not_before - time.monotonic()) > 0:
@@ -112,13 +124,18 @@ class Compaction:
             return self._retry_later(str(error))
 
     @property
+    def _droppable(self) -> int:
+        """Before which LSN rows may go. That of the last compacted one stays, for the file to know its last."""
+        return min(self._compacted_upto, self.holds.first)
+
+    @property
     def _allowed(self) -> int:
         """How far the journal may grow before it is compacted."""
         return max(self._compact_bytes, self._snapshot_bytes // 2)
 
     def _advance(self, *, drop: bool) -> float:
         if drop:
-            self._journal.drop(self._compacted_upto)
+            self._journal.drop(self._droppable)
             self._may_give_back = True
             self.failure = None
             return 0.0

@@ -63,11 +63,14 @@ from laurels.stores.contract import (
     key_of,
 )
 from laurels.stores.embedded.answers import change
+from laurels.stores.embedded.backup import read_ahead, stream_backup
 from laurels.stores.embedded.batch import unavailable
 from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
+from laurels.stores.embedded.copying import BACKLOG_BYTES, Source
 from laurels.stores.embedded.guard import held_key
+from laurels.stores.embedded.holds import Holds
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.index_memory import IndexMemory
 from laurels.stores.embedded.lookups import DiskLookups
@@ -99,7 +102,7 @@ from laurels.stores.embedded.watch import ClockWatch
 from laurels.stores.neighbours import places_around
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laurels.definition import Guard, Runs
@@ -131,12 +134,13 @@ class EmbeddedStore(Store):
     capabilities = Capabilities(durable=True)
     waits_inline = True
 
-    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
+    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits, backlog: int) -> None:
         self._directory = files.directory
         self._compaction = files.compaction
         self._state = state = recovery.state
         self._clock = clock
         self._ticks = Ticks(clock, state.sequence >> 1, state.offsets.current)
+        self.source = Source(files.directory.path, files.journal, files.compaction.holds, backlog)
         self._lookups = DiskLookups(files.directory.path, limits.waiting_reads)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
@@ -161,26 +165,31 @@ class EmbeddedStore(Store):
         progress: Callable[[int], None] = _ignore,
         compact_bytes: int = COMPACT_BYTES,
         limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
+        holds: Holds | None = None,
+        backlog: int = BACKLOG_BYTES,
     ) -> EmbeddedStore:
         """Take ownership of a data directory, made if it is missing, and load it, in a thread.
 
         A new directory begins with the definition ``default`` for all boards that have none of their own; one that
         is there keeps its own until :meth:`declare`. ``clock`` is the machine's if there is none. ``progress`` is
         called in that thread with the number of entries loaded so far. A journal smaller than ``compact_bytes`` is not
-        compacted. What would go beyond ``limits`` is refused with StoreFull from then on. Raises DirectoryInUse,
-        DirectoryUnusable, NewerFormat or DataDamaged.
+        compacted. What would go beyond ``limits`` is refused with StoreFull from then on. ``holds`` keep batches in the
+        journal from the start on; a copy fails if more than ``backlog`` bytes are appended while it reads. Raises
+        DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
-            files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
+            files, recovery = await asyncio.to_thread(
+                cls._load, path, default, progress, compact_bytes, holds or Holds()
+            )
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
         clock = clock or Clock()
         clock.resume(files.directory.read_clock())
-        return cls(files, recovery, clock, limits)
+        return cls(files, recovery, clock, limits, backlog)
 
     @classmethod
     def _load(
-        cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int
+        cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int, holds: Holds
     ) -> tuple[Files, Recovery]:
         began = time.monotonic()
         with ExitStack() as opened, ExitStack() as reading:
@@ -189,7 +198,7 @@ class EmbeddedStore(Store):
             replay = recovery.replay()
             recovery.upgrade()
             recovery.load_keys()
-            compaction = recovery.compaction(replay.size, compact_bytes)
+            compaction = recovery.compaction(replay.size, compact_bytes, holds)
             opened.pop_all()
         took = time.monotonic() - began
         boards = len(recovery.state.names)
@@ -721,6 +730,9 @@ class EmbeddedStore(Store):
             if (count := len(self._state[key_of(board.name, each.window, period)]))
         )
         return list(islice(found, limit))
+
+    def backup(self) -> AsyncIterator[bytes]:
+        return read_ahead(stream_backup(self.source))
 
     def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
         if changed is None:
