@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from laurels.access.principal import ANYBODY, Principal
 from laurels.errors import Forbidden, Unauthenticated
 from laurels.http.access import Later
-from laurels.http.messages import Request, Response
+from laurels.http.messages import ErrorResponse, Request, Response
 from laurels.http.operation import Operation
 from laurels.http.turns import Turns
 
@@ -72,6 +72,8 @@ class Answered(NamedTuple):
     """The principal, as logs name it; empty if it is not known, or if it does not matter who asks."""
     trace: Trace | None = None
     """The trace that it is part of."""
+    reason: str = ""
+    """Why it was refused, in one word, if it was."""
 
 
 class Asked(Protocol):
@@ -156,14 +158,15 @@ class Gate(Struct, frozen=True, kw_only=True):
 def _describe(request: Request | None, asked: Asked | None, response: Response, seconds: float) -> Answered:
     method, client, trace = ("", "", None) if request is None else (request.method, request.client, request.trace)
     route, size = "" if asked is None else asked.route, len(response.body)
+    reason = response.reason if isinstance(response, ErrorResponse) else ""
     if asked is None or asked.operation is None:
-        return Answered(method, route, response.status, size, seconds, client, trace=trace)
+        return Answered(method, route, response.status, size, seconds, client, trace=trace, reason=reason)
     board, who = "", asked.refused
     if asked.names and asked.operation.path_parameters[:1] == ("board",):
         board = asked.names[0]
     if asked.context is not None and asked.context.access is not None:
         who = str(asked.context.principal)
-    return Answered(method, route, response.status, size, seconds, client, board, who, trace)
+    return Answered(method, route, response.status, size, seconds, client, board, who, trace, reason)
 
 
 def _admit_shown(
