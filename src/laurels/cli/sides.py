@@ -11,8 +11,8 @@ import httpx
 from msgspec import Struct
 
 from laurels.assembly import STORES, Settings, open_application
-from laurels.cli.client import Client
-from laurels.cli.environment import hide_password
+from laurels.cli.client import PATIENT, CommandClient
+from laurels.client.environment import hide_password
 from laurels.http.messages import DEFAULT_ORIGIN
 from laurels.stores.redis.settings import RedisSettings
 
@@ -56,10 +56,10 @@ class Side(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_side(side: Side) -> AsyncIterator[Client]:
+async def open_side(side: Side) -> AsyncIterator[CommandClient]:
     """Yield a client of a side; raise StoreError if a store cannot be opened."""
     if side.is_service:
-        async with Client(side.place, side.credential) as client:
+        async with CommandClient(side.place, side.credential, retries=PATIENT) as client:
             yield client
         return
     directory = side.directory
@@ -67,7 +67,7 @@ async def open_side(side: Side) -> AsyncIterator[Client]:
     async with open_application(settings) as application:
         transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
         with _without_audit():
-            async with Client(DEFAULT_ORIGIN, transport=transport) as client:
+            async with CommandClient(DEFAULT_ORIGIN, retries=PATIENT, transport=transport) as client:
                 yield client
 
 
