@@ -195,7 +195,7 @@ def blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, T]]) -> Cal
     """Return the method of a :class:`Blocking` that waits for a coroutine method of what is driven."""
 
     @wraps(method)
-    def call(self: Blocking[A], *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self: Blocking[A], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._run(lambda driven: method(driven, *args, **kwargs))
 
     return call
@@ -207,7 +207,7 @@ def blocking_iterator(
     """Return the method of a :class:`Blocking` for one that is an asynchronous iterator, taken ``at_once``."""
 
     @wraps(method)
-    def call(self: Blocking[A], *args: P.args, **kwargs: P.kwargs) -> BlockingIterator[T]:
+    def call(self: Blocking[A], /, *args: P.args, **kwargs: P.kwargs) -> BlockingIterator[T]:
         thread, driven = self._open()
         return BlockingIterator(thread, method(driven, *args, **kwargs), at_once)
 

@@ -45,10 +45,21 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── NotOpenHere               what was opened is closed, or belongs to another thread or process
+    ├── BackupError
+    │   ├── BackupDamaged         a part of a backup is not what was written
+    │   ├── NothingToRestore      there is no backup, or none of that time
+    │   ├── NotArchived           what happened up to that time was not archived
+    │   ├── BackupAbandoned       the journal grew by too much while a backup was read
+    │   └── TargetInUse           something is already where a backup is to be restored
+    ├── BadPlace                  there is no place for backups of that URL
+    ├── NotInPlace                a place for backups has nothing of that name
+    ├── PlaceUnusable             a place for backups cannot be read or written now
     ├── BadHost                   a setting is no host
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
+    ├── NotOnWindows              a part of Laurels needs what Windows does not have
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
@@ -61,8 +72,8 @@
     ├── NoAuditLog                the service has no file of its audit log that could be read
     └── AddressUnusable           the service cannot listen where it is to
 
-The errors of other programs are in their own files: :mod:`laurels.client.errors` and
-:mod:`laurels.cli.errors` for clients, :mod:`laurels.serverless.errors` for the functions on Lambda, :mod:`laurels.momento_local.errors`. They are
+The errors of other programs are in their own files: :mod:`laurels.client.errors` and :mod:`laurels.cli.errors` for
+clients, :mod:`laurels.serverless.errors` for the functions on Lambda, :mod:`laurels.momento_local.errors`. They are
 LaurelsErrors too.
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
@@ -313,15 +324,17 @@ class StoreError(LaurelsError):
 class StoreUnavailable(StoreError):
     """The store cannot answer or cannot write now; nothing was counted.
 
-    ``retry_after`` is in whole seconds. A subclass changes ``outcome`` and ``remedy``, the end of the message.
+    ``retry_after`` is in whole seconds, and ``setting`` the option of the server whose limit is met, if it is one. A
+    subclass changes ``outcome`` and ``remedy``, the end of the message.
     """
 
     outcome = "Nothing was counted"
     remedy = "try again"
 
-    def __init__(self, problem: str, *, retry_after: int = 1) -> None:
+    def __init__(self, problem: str, *, retry_after: int = 1, setting: str = "") -> None:
         self.problem = problem
         self.retry_after = retry_after
+        self.setting = setting
         super().__init__(f"{problem}. {self.outcome}: {self.remedy}.")
 
 
@@ -534,17 +547,102 @@ class NewerFormat(StoreError):
     """A file of the data directory was written by a newer version of Laurels.
 
     ``found`` is the number of its format, or, if that is a known one, what in the file this version does not know.
+    ``writer`` is the version that made the directory of its format, if the directory says so: those since 0.9 do.
     """
 
-    def __init__(self, file: Path, found: int | str, known: int) -> None:
+    def __init__(self, file: Path, found: int | str, known: int, writer: str | None = None) -> None:
         self.file = file
         self.found = found
+        self.writer = writer
         problem = (
             f"has format {found}, and this version of Laurels knows those up to {known}"
             if isinstance(found, int)
             else f"has content that this version of Laurels does not know ({found})"
         )
-        super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+        which = f"version {writer}, which wrote it," if writer else "the version that wrote it,"
+        super().__init__(
+            f"{file} {problem}. Nothing was changed. Run {which} or a later one, or restore a backup from before that "
+            "version was started here."
+        )
+
+
+class NotOpenHere(LaurelsError):
+    """What was opened is closed, or cannot be called from this thread or this process."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}.")
+
+
+class BackupError(LaurelsError):
+    """A backup cannot be taken, or cannot be restored."""
+
+
+class BackupDamaged(BackupError):
+    """A part of a backup is not what was written. ``part`` names it."""
+
+    def __init__(self, part: str, problem: str) -> None:
+        self.part = part
+        super().__init__(f"The backup is damaged: {part}: {problem}.")
+
+
+class NothingToRestore(BackupError):
+    """There is no backup at a place, or none of that time."""
+
+
+class NotArchived(BackupError):
+    """What happened up to a time was not archived: there is a gap."""
+
+
+class BackupAbandoned(BackupError):
+    """The journal grew by more than it may while a copy was read from it."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(
+            f"While the backup was read the journal grew by more than --archive-backlog allows ({limit}): read it "
+            "faster, or allow more."
+        )
+
+
+class TargetInUse(BackupError):
+    """A backup is to be restored where something is already."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is there already, and is not empty: name a directory that is not, or move this one away first."
+        )
+
+
+class BadPlace(LaurelsError):
+    """There is no place for backups of the URL that was given."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        self.url = _without_credentials(url)
+        super().__init__(
+            f"{self.url!r} is no place for backups: {problem}. Name a directory, or s3://BUCKET/PREFIX for a bucket."
+        )
+
+
+class NotInPlace(LaurelsError):
+    """A place for backups has nothing under a name."""
+
+    def __init__(self, place: str, name: str) -> None:
+        self.place = place
+        self.name = name
+        super().__init__(f"There is no {name} in {place}.")
+
+
+class PlaceUnusable(LaurelsError):
+    """A place for backups cannot be read or written; it may be over when it is tried again.
+
+    ``problem`` says what failed, and ``remedy`` what can be done about it.
+    """
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"The backups in {place} cannot be used: {problem}. {remedy}.")
 
 
 class BadHost(LaurelsError):
@@ -587,6 +685,18 @@ class ExtraMissing(LaurelsError):
         self.package = package
         self.install_command = install_command
         super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
+
+
+class NotOnWindows(LaurelsError):
+    """A part of Laurels needs what Windows does not have."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        super().__init__(
+            f"{part} does not run on Windows, which has neither its event loop (uvloop) nor its locks on files "
+            "(fcntl): run it in WSL, in a container, or on Linux or macOS. The index, the client and the commands that "
+            "ask a service run here."
+        )
 
 
 class BoardsFileUnusable(LaurelsError):

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from laurels.cli import redis_source
 from laurels.cli.client import CommandClient
-from laurels.client import batches
 from laurels.cli.key_pattern import KeyPattern
 from laurels.cli.restorer import Restorer
+from laurels.client import batches
 from laurels.stores.contract import Entry
 from tests.asking import ask
 from tests.cli.conftest import NOT_KEPT, RECEIPT, failing, page, run

@@ -21,7 +21,7 @@ from laurels.stores.contract import Standing, Submission
 from laurels.stores.embedded import commits, compaction, journal
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal_rows import metadata_crc
+from laurels.stores.embedded.journal_rows import Origin, metadata_crc
 from laurels.stores.embedded.sqlite_file import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -282,7 +282,7 @@ async def test_damaged_metadata_in_a_running_store(tmp_path: Path, caplog: pytes
 async def test_rows_that_went_unnoticed(tmp_path: Path) -> None:
     """Compacted rows whose deletion failed, but happened on disk after all, are not looked for again."""
     path = tmp_path / "journal.db"
-    journal.create(path, b"")
+    journal.create(path, Origin(bytes(16)))
     with closing(journal.Journal(path)) as log:
         for _ in range(3):
             log.append(commits.PROBE)
@@ -295,7 +295,7 @@ async def test_rows_that_went_unnoticed(tmp_path: Path) -> None:
 async def test_notes_of_a_refused_batch(tmp_path: Path) -> None:
     """What a refused batch left behind, from before the clock was put back, does not take valid metadata with it."""
     path = tmp_path / "journal.db"
-    journal.create(path, b"")
+    journal.create(path, Origin(bytes(16)))
     with closing(journal.Journal(path)) as log:
         log.append(commits.PROBE, [(101, b"1")])
         with closing(sqlite3.connect(path)) as other, other:
@@ -335,7 +335,7 @@ async def test_opening_with_failing_writes(tmp_path: Path) -> None:
 
 def test_compaction_ends_with_its_parent(tmp_path: Path) -> None:
     """A compaction that hangs ends when the process that started it is gone."""
-    journal.create(tmp_path / "journal.db", b"{}")
+    journal.create(tmp_path / "journal.db", Origin(bytes(16), first=b"{}"))
     os.mkfifo(tmp_path / "boards.db")
     command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as compaction:

@@ -8,9 +8,10 @@ import httpx
 from msgspec import Struct
 
 from laurels.cli.credentials import HOW
-from laurels.client import NO_RETRIES, AsyncClient, Retries
+from laurels.client.async_client import AsyncClient
 from laurels.client.calls import path_of
 from laurels.client.connection import JSON
+from laurels.client.retries import NO_RETRIES, Retries
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,8 +13,8 @@ import click
 from laurels.cli.client import CommandClient
 from laurels.cli.credentials import VARIABLE, find_credential, take_file, take_reference
 from laurels.cli.numbers import parse_score
-from laurels.client import NO_RETRIES
 from laurels.client.environment import hide_password, parse_url
+from laurels.client.retries import NO_RETRIES
 from laurels.http.messages import DEFAULT_ORIGIN
 from laurels.limits import DEFAULT_PAGE_ENTRIES, PAGE_ENTRIES
 

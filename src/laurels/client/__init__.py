@@ -68,11 +68,10 @@ from laurels.client.live import (
     LiveStanding,
     LiveTable,
 )
-from laurels.client.retries import NO_RETRIES, Retries
+from laurels.client.retries import Retries
 from laurels.client.sync_client import Client
 
 __all__ = [
-    "NO_RETRIES",
     "AnonymousToken",
     "AnswerUnreadable",
     "AsyncClient",

@@ -30,7 +30,7 @@ class AsyncClient(ScoreCalls, ReadCalls, LiveCalls, BoardCalls, ModerationCalls,
     ``url`` is the service's address. ``key`` is the key or the token that is shown there, or a function that returns
     one: it is called at the first request, and again when the service refuses what it gave, so that a token may expire.
     It may be a coroutine function; any other runs in a thread. ``timeout`` is in seconds, for each attempt, from the
-    connection to the last byte. ``retries`` says how often a request is sent again; with :data:`NO_RETRIES` never.
+    connection to the last byte. ``retries`` says how often a request is sent again; with ``Retries(attempts=1)`` never.
     ``transport`` is what carries requests instead of sockets of httpx's own, such as ``httpx.ASGITransport``.
 
     Its calls raise :class:`~laurels.errors.BadName` for a name that no board or player can have, before anything is

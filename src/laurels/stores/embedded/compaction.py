@@ -4,8 +4,9 @@ A compaction begins when the journal has grown past COMPACT_BYTES and past half 
 twice stays in proportion. The work is done by a process of its own (:mod:`laurels.stores.embedded.compact`): it costs
 the server no lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done
 counts from the moment it renames its file into place, as far as the file says; the server then drops these rows from
-the journal, a few between two commits, and gives back to the disk what the journal will not need before the next one. A
-compaction that failed is tried again later, and until then the journal grows.
+the journal, a few between two commits, unless a copy has yet to read them (:mod:`.holds`), and gives back to the disk
+what the journal will not need before the next one. A compaction that failed is tried again later, and until then the
+journal grows.
 
 All of this happens in the thread that commits, in steps that take no longer than a commit.
 """
@@ -22,12 +23,15 @@ from contextlib import closing
 from shutil import disk_usage
 from typing import TYPE_CHECKING
 
+from laurels.distribution import Distribution
 from laurels.errors import LaurelsError
 from laurels.stores.embedded.directory import sync_directory
 from laurels.stores.embedded.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from laurels.figures import Figures
     from laurels.stores.embedded.directory import Directory
+    from laurels.stores.embedded.holds import Holds
     from laurels.stores.embedded.journal import Journal
 
 COMPACT_BYTES = 16 * 2**20
@@ -35,6 +39,8 @@ SPARE_BYTES = 4 * 2**20
 """What a compaction must leave free, for the journal to go on meanwhile."""
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 10.0
+SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+"""Bounds of the histogram of how long compactions take."""
 
 _log = logging.getLogger("laurels.stores")
 
@@ -47,9 +53,18 @@ class Compaction:
     out. All three may be read in another thread.
     """
 
-    def __init__(
-        self, directory: Directory, journal: Journal, *, compacted_upto: int, backlog: int, compact_bytes: int
+    def __init__(  # noqa: PLR0913 - what a recovery found
+        self,
+        directory: Directory,
+        journal: Journal,
+        *,
+        compacted_upto: int,
+        backlog: int,
+        compact_bytes: int,
+        holds: Holds,
     ) -> None:
+        self.holds = holds
+        self.holds.appended += backlog
         self._directory = directory
         self._journal = journal
         self._compacted_upto = compacted_upto
@@ -59,6 +74,9 @@ class Compaction:
         self.lost = 0
         self._may_give_back = True
         self._child: subprocess.Popen[bytes] | None = None
+        self._begun = 0.0
+        self._seconds = Distribution(SECONDS)
+        self._failures = 0
         self._backlog_at_start = 0
         self._not_before = 0.0
         self._snapshot = directory.path / "boards.db"
@@ -74,13 +92,28 @@ class Compaction:
     def _discard_unfinished(self) -> None:
         (self._directory.path / "boards.db.new").unlink(missing_ok=True)
 
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        seconds = self._seconds.read()
+        return {
+            "backlog_bytes": self.backlog,
+            "snapshot_bytes": self._snapshot_bytes,
+            "compactions": seconds.counts[-1],
+            "compaction_duration_seconds": seconds,
+            "compaction_failures": self._failures,
+            "compaction_running": self._child is not None,
+            "compaction_failing": self.failure is not None,
+            "metadata_lost": self.lost,
+        }
+
     def grew(self, size: int) -> None:
         """Count a batch that was appended."""
         self.backlog += size
+        self.holds.appended += size
 
     def step(self) -> float | None:
         """Do what is due, and return in how many seconds to come again; None: when the journal has grown."""
-        drop = self._journal.first < self._compacted_upto  # the row of that LSN stays, for the file to know its last
+        drop = self._journal.first < self._droppable
         if not (self._child or drop or self._may_give_back or self.backlog > self._allowed):
             return None
         if (wait := self._not_before - time.monotonic()) > 0:
@@ -91,13 +124,18 @@ class Compaction:
             return self._retry_later(str(error))
 
     @property
+    def _droppable(self) -> int:
+        """Before which LSN rows may go. That of the last compacted one stays, for the file to know its last."""
+        return min(self._compacted_upto, self.holds.first)
+
+    @property
     def _allowed(self) -> int:
         """How far the journal may grow before it is compacted."""
         return max(self._compact_bytes, self._snapshot_bytes // 2)
 
     def _advance(self, *, drop: bool) -> float:
         if drop:
-            self._journal.drop(self._compacted_upto)
+            self._journal.drop(self._droppable)
             self._may_give_back = True
             self.failure = None
             return 0.0
@@ -111,7 +149,7 @@ class Compaction:
         return POLL_SECONDS
 
     def _start(self) -> None:
-        self._backlog_at_start = self.backlog
+        self._backlog_at_start, self._begun = self.backlog, time.monotonic()
         self._directory.names.forget(self._snapshot, may_change=True)
         lock = self._directory.lock_compaction()
         command = [
@@ -151,6 +189,7 @@ class Compaction:
             return self._retry_later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
         self.failure = None
         if self._compacted_upto > before:
+            self._seconds.add(time.monotonic() - self._begun)
             return 0.0
         self._not_before = time.monotonic() + RETRY_SECONDS  # it must wait for answers, which come with later batches
         return RETRY_SECONDS
@@ -168,6 +207,7 @@ class Compaction:
 
     def _retry_later(self, problem: str) -> float:
         self.failure = problem
+        self._failures += 1
         self._not_before = time.monotonic() + RETRY_SECONDS
         _log.warning("The journal could not be compacted, which will be tried again: %s", problem)
         return RETRY_SECONDS

@@ -18,7 +18,7 @@ from laurels.stores.embedded.sqlite_file import FORMAT, check_format, translate_
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
 METADATA_COLUMNS = "sequence, lsn, crc, body"
@@ -73,8 +73,17 @@ def read_batches(db: sqlite3.Connection, path: Path, after: int, upto: int) -> I
 
     Raises DataDamaged if one is missing, or not what was written.
     """
-    with translate_errors(path):
-        before = read_batch_crc(db, after) or 0
+    for lsn, _, records in read_batch_rows(db, path, after, upto):
+        yield lsn, records
+
+
+def read_batch_rows(
+    db: sqlite3.Connection, path: Path, after: int, upto: int, before: int | None = None
+) -> Generator[tuple[int, int, bytes]]:
+    """Return the same rows with their CRCs; ``before`` is the CRC of the batch ``after``, if that may be gone."""
+    if before is None:
+        with translate_errors(path):
+            before = read_batch_crc(db, after) or 0
     while after < upto:
         with translate_errors(path):
             rows = db.execute(
@@ -87,7 +96,7 @@ def read_batches(db: sqlite3.Connection, path: Path, after: int, upto: int) -> I
                 raise DataDamaged(path, f"batch {after + 1} is missing")
             if not isinstance(records, bytes) or not _is_good_batch(lsn, records, before, crc):
                 raise DataDamaged(path, f"batch {lsn} is not what was written")
-            yield lsn, records
+            yield lsn, crc, records
             after, before = lsn, crc
 
 
@@ -99,10 +108,11 @@ def metadata_crc(lsn: int, sequence: int, body: bytes) -> int:
 def metadata_of(db: sqlite3.Connection, sequences: Iterable[int]) -> dict[int, bytes]:
     """Return metadata by these sequences; what is not there, or is not what was written, is left out."""
     rows = select_rows(db, METADATA_COLUMNS, list(sequences))
-    return {row[0]: row[3] for row in rows if _is_good_metadata(*row)}
+    return {row[0]: row[3] for row in rows if is_good_metadata(*row)}
 
 
-def _is_good_metadata(sequence: int, lsn: int, crc: int, body: object) -> bool:
+def is_good_metadata(sequence: int, lsn: int, crc: int, body: object) -> bool:
+    """Return whether a row of metadata is what was written."""
     return isinstance(body, bytes) and metadata_crc(lsn, sequence, body) == crc
 
 
@@ -112,7 +122,7 @@ def read_metadata(db: sqlite3.Connection, path: Path, after: int, upto: int) -> 
     None is in the place of what is not what was written; its sequence is 0 if that cannot be read either.
     """
     for row in scan_rows(db, path, METADATA_COLUMNS):
-        if row is None or not _is_good_metadata(*row):
+        if row is None or not is_good_metadata(*row):
             yield row[0] if row else 0, None
         elif after < row[1] <= upto:
             yield row[0], row[3]
@@ -126,7 +136,7 @@ def read_newest_answer(db: sqlite3.Connection) -> int:
 def read_answers(db: sqlite3.Connection, path: Path, tick: int) -> Answers | None:
     """Return the row of answers of this tick, None if it is gone; raise DataDamaged if it is not as written."""
     row = db.execute("SELECT * FROM once WHERE tick = ?", (tick,)).fetchone()
-    return _check_answers(path, row) if row else None
+    return check_answers(path, row) if row else None
 
 
 def read_all_answers(db: sqlite3.Connection, path: Path) -> Iterator[Answers]:
@@ -138,12 +148,13 @@ def read_all_answers(db: sqlite3.Connection, path: Path) -> Iterator[Answers]:
         if not rows:
             return
         for row in rows:
-            answers = _check_answers(path, row)
+            answers = check_answers(path, row)
             tick = answers.tick
             yield answers
 
 
-def _check_answers(path: Path, row: Sequence[Any]) -> Answers:
+def check_answers(path: Path, row: Sequence[Any]) -> Answers:
+    """Return a row of answers; raise DataDamaged if it is not what was written."""
     tick, agreed, crc, pairs, bodies = row
     answers = Answers(tick, agreed, pairs, bodies)
     if list(map(type, (agreed, pairs, bodies))) != [int, bytes, bytes] or answers.crc() != crc:

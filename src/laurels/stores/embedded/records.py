@@ -506,3 +506,20 @@ def finish_batch(batch: bytearray, count: int, at: At) -> None:
 def decode(encoded: bytes) -> Sequence[Record]:
     """Return the records of one batch; :exc:`msgspec.DecodeError` if they are none."""
     return _DECODER.decode(encoded)
+
+
+INTEGER_BYTES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
+"""How long an integer of msgpack is, by its first byte; others, and booleans, are that byte alone."""
+ARRAY_BYTES = {0xDC: 3, 0xDD: 5}
+"""How long the head of an array is, by its first byte; others are that byte alone."""
+_decode_begin = msgspec.msgpack.Decoder(At).decode
+
+
+def decode_begin(encoded: bytes) -> At | None:
+    """Return the At of a batch without decoding what follows it; None if the batch has no record."""
+    start = at = ARRAY_BYTES.get(encoded[0], 1)
+    if at >= len(encoded):
+        return None
+    for _ in range(1 + (encoded[at] & 0x0F)):  # the head of the record, and its fields, all of them integers
+        at += INTEGER_BYTES.get(encoded[at], 1)
+    return _decode_begin(encoded[start:at])

@@ -26,6 +26,7 @@ answers, which a caller reads and which decide nothing, an unknown one is.
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
@@ -35,15 +36,16 @@ import msgspec
 from msgspec import DecodeError, ValidationError
 
 from laurels.definition import Definition
-from laurels.errors import DataDamaged, LaurelsError, NewerFormat
+from laurels.errors import DataDamaged, LaurelsError
 from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.journal_rows import Origin
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
 from laurels.stores.embedded.snapshot import ANOTHER_COPY, HIDDEN, Snapshot, decode_offsets
-from laurels.stores.embedded.sqlite_file import FORMAT, translate_errors
+from laurels.stores.embedded.sqlite_file import FORMAT, newer_format, translate_errors
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
     from laurels.errors import StoreError
     from laurels.stores.embedded.answers import Answered
-    from laurels.stores.embedded.journal_rows import Origin
+    from laurels.stores.embedded.holds import Holds
     from laurels.stores.embedded.records import Detailed, Record
 
 KEY_BITS = 64
@@ -155,7 +157,7 @@ def read_records(path: Path, lsn: int, batch: bytes) -> Sequence[Record]:
             _ANY_RECORDS.decode(batch)
         except DecodeError:
             raise DataDamaged(path, f"batch {lsn} cannot be read") from error
-        raise NewerFormat(path, f"a record in batch {lsn}", FORMAT) from error
+        raise newer_format(path, f"a record in batch {lsn}") from error
 
 
 def _read_definition(path: Path, which: str, definition: bytes) -> Definition:
@@ -168,7 +170,7 @@ def _read_definition(path: Path, which: str, definition: bytes) -> Definition:
 def _unreadable(path: Path, what: str, error: DecodeError) -> StoreError:
     """Return what it means that JSON with the right CRC cannot be decoded: if it is JSON, a later version wrote it."""
     if isinstance(error, ValidationError):
-        return NewerFormat(path, what, FORMAT)
+        return newer_format(path, what)
     return DataDamaged(path, f"{what} cannot be read")
 
 
@@ -235,7 +237,7 @@ class Recovery:
             self.keys.add(row.pairs, row.tick)
             self.agreed = row.agreed
 
-    def compaction(self, backlog: int, compact_bytes: int) -> Compaction:
+    def compaction(self, backlog: int, compact_bytes: int, holds: Holds) -> Compaction:
         """Return what will compact the journal, of which ``backlog`` bytes are not in the snapshot."""
         compaction = Compaction(
             self.directory,
@@ -243,6 +245,7 @@ class Recovery:
             compacted_upto=self.compacted_upto,
             backlog=backlog,
             compact_bytes=compact_bytes,
+            holds=holds,
         )
         compaction.lost = self._snapshot.footer.lost if self._snapshot else 0
         return compaction
@@ -253,7 +256,7 @@ def _open_journal(directory: Directory, default: Definition) -> Journal:
     path = directory.path / "journal.db"
     others = directory.path / "boards.db", journal.log_of(path)
     if not (path.exists() or directory.acknowledged or any(other.exists() for other in others)):
-        journal.create(path, encode_definition(default))
+        journal.create(path, Origin(os.urandom(16), first=encode_definition(default)))
         sync_directory(directory.path)
     journal.rewrite_log(path)
     return Journal(path, directory.names)

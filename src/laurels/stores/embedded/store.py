@@ -20,6 +20,7 @@ import time
 from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from itertools import chain, islice
+from shutil import disk_usage
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -62,12 +63,16 @@ from laurels.stores.contract import (
     key_of,
 )
 from laurels.stores.embedded.answers import change
+from laurels.stores.embedded.backup import read_ahead, stream_backup
 from laurels.stores.embedded.batch import unavailable
 from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
+from laurels.stores.embedded.copying import BACKLOG_BYTES, Source
 from laurels.stores.embedded.guard import held_key
+from laurels.stores.embedded.holds import Holds
 from laurels.stores.embedded.idempotency import FirstAnswers
+from laurels.stores.embedded.index_memory import IndexMemory
 from laurels.stores.embedded.lookups import DiskLookups
 from laurels.stores.embedded.metadata import Metadata, rank_row
 from laurels.stores.embedded.records import (
@@ -97,10 +102,11 @@ from laurels.stores.embedded.watch import ClockWatch
 from laurels.stores.neighbours import places_around
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laurels.definition import Guard, Runs
+    from laurels.figures import Figures
     from laurels.ranking import Index
     from laurels.ranking.index import Row
     from laurels.stores.embedded.answers import Compared
@@ -128,12 +134,13 @@ class EmbeddedStore(Store):
     capabilities = Capabilities(durable=True)
     waits_inline = True
 
-    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
+    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits, backlog: int) -> None:
         self._directory = files.directory
         self._compaction = files.compaction
         self._state = state = recovery.state
         self._clock = clock
         self._ticks = Ticks(clock, state.sequence >> 1, state.offsets.current)
+        self.source = Source(files.directory.path, files.journal, files.compaction.holds, backlog)
         self._lookups = DiskLookups(files.directory.path, limits.waiting_reads)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
@@ -144,6 +151,8 @@ class EmbeddedStore(Store):
         self._loop = asyncio.get_running_loop()
         state.discard = self._free
         self._capacity = Capacity(limits, state)
+        self._index_memory = IndexMemory(state)
+        self._journal = files.journal
         self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
 
     @classmethod
@@ -156,26 +165,31 @@ class EmbeddedStore(Store):
         progress: Callable[[int], None] = _ignore,
         compact_bytes: int = COMPACT_BYTES,
         limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
+        holds: Holds | None = None,
+        backlog: int = BACKLOG_BYTES,
     ) -> EmbeddedStore:
         """Take ownership of a data directory, made if it is missing, and load it, in a thread.
 
         A new directory begins with the definition ``default`` for all boards that have none of their own; one that
         is there keeps its own until :meth:`declare`. ``clock`` is the machine's if there is none. ``progress`` is
         called in that thread with the number of entries loaded so far. A journal smaller than ``compact_bytes`` is not
-        compacted. What would go beyond ``limits`` is refused with StoreFull from then on. Raises DirectoryInUse,
-        DirectoryUnusable, NewerFormat or DataDamaged.
+        compacted. What would go beyond ``limits`` is refused with StoreFull from then on. ``holds`` keep batches in the
+        journal from the start on; a copy fails if more than ``backlog`` bytes are appended while it reads. Raises
+        DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
-            files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
+            files, recovery = await asyncio.to_thread(
+                cls._load, path, default, progress, compact_bytes, holds or Holds()
+            )
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
         clock = clock or Clock()
         clock.resume(files.directory.read_clock())
-        return cls(files, recovery, clock, limits)
+        return cls(files, recovery, clock, limits, backlog)
 
     @classmethod
     def _load(
-        cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int
+        cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int, holds: Holds
     ) -> tuple[Files, Recovery]:
         began = time.monotonic()
         with ExitStack() as opened, ExitStack() as reading:
@@ -184,7 +198,7 @@ class EmbeddedStore(Store):
             replay = recovery.replay()
             recovery.upgrade()
             recovery.load_keys()
-            compaction = recovery.compaction(replay.size, compact_bytes)
+            compaction = recovery.compaction(replay.size, compact_bytes, holds)
             opened.pop_all()
         took = time.monotonic() - began
         boards = len(recovery.state.names)
@@ -407,7 +421,7 @@ class EmbeddedStore(Store):
 
     # Definitions
 
-    def measure(self) -> Mapping[str, float]:
+    def measure(self) -> Figures:
         held = self._capacity.held() | {"hidden": self._state.hidden.count, "keys": self._answers.count}
         held |= {"runs": len(self._state.guard_memory.runs)}
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
@@ -415,12 +429,18 @@ class EmbeddedStore(Store):
             "clock_settled": self._clock.is_settled,
             "newest_record_ahead_seconds": max(0.0, self._ticks.last / SECOND - self._clock()),
         }
-        compaction = {
-            "backlog_bytes": self._compaction.backlog,
-            "compaction_failing": self._compaction.failure is not None,
-            "metadata_lost": self._compaction.lost,
-        }
-        return held | limits | times | compaction
+        memory = {"index_bytes": self._index_memory.read(), "keys_bytes": self._answers.nbytes}
+        parts = self._commits.measure(), self._compaction.measure(), self._measure_disk()
+        return dict(chain.from_iterable(each.items() for each in (held, limits, times, memory, *parts)))
+
+    def _measure_disk(self) -> Figures:
+        try:
+            return {
+                "journal_bytes": self._journal.measure_size(),
+                "disk_free_bytes": disk_usage(self._directory.path).free,
+            }
+        except OSError:  # the directory is gone, of which a submit says more
+            return {}
 
     def warnings(self) -> list[str]:
         failing = "The journal could not be compacted, and grows until it can: the log says why."
@@ -711,6 +731,9 @@ class EmbeddedStore(Store):
         )
         return list(islice(found, limit))
 
+    def backup(self) -> AsyncIterator[bytes]:
+        return read_ahead(stream_backup(self.source))
+
     def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
         if changed is None:
             self._commits.watched.pop(board, None)
@@ -731,6 +754,7 @@ class EmbeddedStore(Store):
         if not self.is_closed:
             self.is_closed = True
             self._watch.close()
+            self._index_memory.close()
             try:
                 await self._lookups.close()
             finally:
