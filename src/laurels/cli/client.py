@@ -1,27 +1,19 @@
-"""Typed calls to a running service, over HTTP: the one way out of the command line.
-
-The service may be anything. An answer is read up to ANSWER_BYTES within TIMEOUT seconds, is not unpacked, and is
-checked before it is believed: its types, its numbers, the definitions in it, and that a list goes on and ends.
-"""
+"""The client of the commands: that of programs, with a key that a command line names, and bodies that are encoded."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import re
-import ssl
-import sys
-from collections.abc import Iterable
-from contextlib import aclosing, contextmanager
-from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, TypedDict
 
 import httpx
-import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Struct
 
 from laurels.cli.credentials import HOW
+<<<<<<< HEAD
+from laurels.client.async_client import AsyncClient
+from laurels.client.calls import path_of
+from laurels.client.connection import JSON
+from laurels.client.retries import NO_RETRIES, Retries
+=======
 from laurels.cli.environment import find_proxy, make_trust, without_password
 from laurels.cli.errors import KeyUnusable, RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.cli.live import LONGEST_RETRY_SECONDS, TOLD, Away, Event, Message, Messages
@@ -58,81 +50,29 @@ from laurels.limits import (
     format_size,
 )
 from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summary
+from laurels.tracing import trace_headers
 from laurels.version import __version__
+>>>>>>> db15dddf7a294aa32819605f549d9083bc456b0b
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from laurels.boards import ListedPeriod
+    from laurels.answers import BatchReceipt
     from laurels.cli.credentials import Credential
-    from laurels.http.wire import HeldEntry, HiddenEntry, Listed
-    from laurels.stores.contract import Entry
+    from laurels.client.retries import Repeat
 
 TIMEOUT = 30.0
 """Seconds to wait for an answer, from the connection to its last byte."""
-SILENCE = 45.0
-"""Seconds to wait for the next byte of a stream of events; a service says every 15 seconds that it is there."""
-ANSWER_BYTES = 16 * MIB
-"""The longest answer that is read: several times the longest that there is, a page of 1,000 entries with metadata."""
-LISTS, LIST_BYTES = 1000, 256 * MIB
-"""Of so many answers a list is put together at most: a million boards."""
-LARGEST = sys.float_info.max
-_MANY_DIGITS = re.compile(rb"\d{309}")
-"""So many has every integer that no double holds."""
-_SECONDS = re.compile("[0-9]{1,9}")
-
-JSON = {"content-type": "application/json"}
-SUBMIT = JSON | {"prefer": "return=representation"}
-HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": f"laurels/{__version__}"}
+ATTEMPTS = 8
+PATIENT = Retries(attempts=ATTEMPTS, seconds=600, only_if_told=True)
+"""How the transfer of a whole board goes on: while the service says when to come again."""
 
 
-class RankedEntry(Struct, frozen=True):
-    """An entry of a page, with its rank."""
+class Where(TypedDict):
+    """The arguments of calls that say which period they are about."""
 
-    rank: Count
-    name: str
-    score: Score
-
-
-class RankedPage(Struct, frozen=True):
-    """Entries with their ranks; ``missing`` are the names that were asked for and are not on the board."""
-
-    leaderboard: Annotated[list[RankedEntry], Meta(max_length=2 * SPAN_ENTRIES + 1)]
-    missing: Annotated[list[str], Meta(max_length=NAMES_ASKED)] | UnsetType = UNSET
-
-
-class FullPage(Reading, frozen=True):
-    """Entries with all that was asked for; ``next`` is None on the last page."""
-
-    next: str | None
-
-
-class _Found(Struct, frozen=True):
-    score: Score
-    rank: Count | None
-    hidden: bool = False
-
-
-T = TypeVar("T")
-L = TypeVar("L", Listing, Periods, HiddenNames, HeldEntries)
-
-_read_found = msgspec.json.Decoder(_Found)
-_read_page = msgspec.json.Decoder(Page)
-_read_full_page = msgspec.json.Decoder(FullPage)
-_read_problem = msgspec.json.Decoder(Problem)
-_read_receipt = msgspec.json.Decoder(Receipt)
-_read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
-_read_ranked_page = msgspec.json.Decoder(RankedPage)
-_read_listing = msgspec.json.Decoder(Listing)
-_read_definition = msgspec.json.Decoder(Definition)
-_read_hidden = msgspec.json.Decoder(HiddenNames)
-_read_held = msgspec.json.Decoder(HeldEntries)
-_read_given_token = msgspec.json.Decoder(GivenToken)
-_read_periods = msgspec.json.Decoder(Periods)
-_read_full_standing = msgspec.json.Decoder(StandingInFull)
-_read_summary = msgspec.json.Decoder(Summary)
-_read_told = {kind: msgspec.json.Decoder(told) for kind, told in TOLD.items()}
-_read_score_rank = msgspec.json.Decoder(ScoreRank)
+    window: str | None
+    period: str | None
 
 
 class Period(Struct, frozen=True):
@@ -142,43 +82,32 @@ class Period(Struct, frozen=True):
     period: str | None = None
 
     @property
-    def query(self) -> dict[str, str]:
-        """Its query parameters."""
-        return {key: value for key, value in (("window", self.window), ("period", self.period)) if value is not None}
+    def where(self) -> Where:
+        """Its arguments in calls."""
+        return {"window": self.window, "period": self.period}
 
 
 ALL_TIME = Period()
-FULL_IN_WINDOW = ("place", "total", "percentile", "metadata", "submittedAt")
-FULL = (*FULL_IN_WINDOW, "windows")
-"""What there is to know of a standing."""
 
 
-class Client:
-    """A connection to one service. Its methods raise BadName before a request, and RequestFailed if it fails.
-
-    What is shown to the service is sent to no other: redirects are not followed. Raises EnvironmentWrong if the
-    environment says how to reach the service, and that cannot be.
-    """
+class CommandClient(AsyncClient):
+    """A client of the service that a command is about; commands but transfers send nothing again."""
 
     def __init__(
         self,
         server: str,
         credential: Credential | None = None,
         *,
+        retries: Retries = NO_RETRIES,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Connect to a URL, or over a ``transport`` to what is behind that."""
-        url = httpx.URL(server)
-        if credential is not None and url.userinfo:
-            raise KeyUnusable("Both the service's URL and a key say who asks: take user and password out of the URL.")
-        self._url = server.rstrip("/")
-        self._server = without_password(url)
-        self._proxy = find_proxy(url)
-        self._last_page: Sequence[object] = ()
-        self._via = f" through {self._proxy}" if self._proxy else ""
         self._credential = credential
+<<<<<<< HEAD
+        key = credential.text if credential else None
+        super().__init__(server, key=key, timeout=TIMEOUT, retries=retries, transport=transport)
+=======
         self._http = httpx.AsyncClient(
-            headers=HEADERS | ({"authorization": f"Bearer {credential.text}"} if credential else {}),
+            headers=HEADERS | trace_headers() | ({"authorization": f"Bearer {credential.text}"} if credential else {}),
             timeout=TIMEOUT,
             trust_env=False,
             proxy=self._proxy.url if self._proxy else None,
@@ -528,61 +457,35 @@ class Client:
         return kind(
             explanation, status=response.status_code, retry_after=int(wait) if _SECONDS.fullmatch(wait) else None
         )
+>>>>>>> db15dddf7a294aa32819605f549d9083bc456b0b
 
     def _advise(self, status: int) -> str:
-        """Return what to do about a refusal that is one of who asks, to go on after the reason."""
+        """Return where the key is from that was refused, or how to show one."""
         if status not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             return ""
         if self._credential is None:
             return f" {HOW}" if status == httpx.codes.UNAUTHORIZED else ""
         return f" What was shown is from {self._credential.source}."
 
+    async def submit_body(self, board: str, name: str, body: bytes, key: str | None) -> None:
+        """Submit the body of a score; without an idempotency key it is sent again only if it did not count."""
+        headers = JSON if key is None else JSON | {"idempotency-key": key}
+        await self._connection.ask(
+            "POST", path_of(board, name), body=body, headers=headers, repeat="unsent" if key is None else "safe"
+        )
 
-def _path(board: str, name: str | None = None) -> str:
-    path = "/" + quote(checked_name(board, "board"), safe="")
-    return path if name is None else f"{path}/{quote(checked_name(name), safe='')}"
+    async def submit_batch(self, board: str, body: bytes, sent: int, key: str | None) -> BatchReceipt:
+        """Submit an encoded batch of ``sent`` entries; without a key it is sent again only if it has none."""
+        headers = JSON if key is None else JSON | {"idempotency-key": key}
+        repeat: Repeat = "unsent" if key is None and sent else "safe"
+        answer = await self._connection.ask("POST", path_of(board), body=body, headers=headers, repeat=repeat)
+        return self._read_batch_receipt(answer.content, sent)
 
-
-def _own_path(board: str) -> str:
-    return "/-/boards" + _path(board)
-
-
-def _query(parameters: Mapping[str, Any]) -> str:
-    given = _given(parameters)
-    return f"?{urlencode(given, doseq=True)}" if given else ""
-
-
-def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in parameters.items() if value is not None}
-
-
-def _may_pass(error: RequestFailed) -> bool:
-    """Return whether a failure may be over after a while."""
-    status = error.status or 0
-    is_busy = status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS
-    return is_busy or isinstance(error, ServerUnreachable)
+    async def restore_batch(self, board: str, body: bytes, sent: int, when: Period) -> BatchReceipt:
+        """Restore an encoded batch of ``sent`` entries, on a board alone or in one period."""
+        return await self._restore_batch(board, body, sent, when.window, when.period)
 
 
-def _numbers(found: object) -> Iterator[Score]:
-    """Yield every number in what was read."""
-    parts = msgspec.structs.astuple(found) if isinstance(found, Struct) else found
-    if isinstance(parts, dict):
-        parts = parts.values()
-    if isinstance(parts, int | float):
-        yield parts
-    elif isinstance(parts, Iterable) and not isinstance(parts, str):
-        yield from chain.from_iterable(map(_numbers, parts))
-
-
-def _find_reason(error: BaseException) -> str:
-    """Return the system's reason, from the exception at the root of a failed request."""
-    # httpx wraps the exceptions of its transport, some of which are groups with one error for each address of a host.
-    root: BaseException | None = error
-    while root is not None:
-        if isinstance(root, ssl.SSLError):
-            reason = getattr(root, "verify_message", "") or str(root.reason).replace("_", " ")
-            return f"TLS failed: {reason.lower()}"
-        if isinstance(root, OSError) and root.errno:
-            return (os.strerror(root.errno) if root.errno > 0 else str(root.strerror)).lower()
-        root = root.exceptions[0] if isinstance(root, BaseExceptionGroup) else root.__cause__ or root.__context__
-    return str(error).rstrip(".").lower()
+def format_instant(time: datetime) -> str:
+    """Return a time as the service writes it: RFC 3339, in UTC, to the microsecond."""
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
