@@ -111,7 +111,7 @@ MAY_IMPORT = {
     "laurels.answers": laurels("limits", "access", "definition", "stores.contract", "http"),
     "laurels.blocking": set[str](),
     "laurels.client": laurels("version", "limits", "errors", "optional", "definition", "entries", "declaring")
-    | laurels("stores.contract", "http", "answers", "blocking"),
+    | laurels("stores.contract", "http", "tracing", "answers", "blocking"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
         "audit",
