@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
-from typing import IO, TYPE_CHECKING, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from laurels.backup.parts import LAYOUT, SEGMENT_BYTES, Base, Segment
 from laurels.clock import SECOND
@@ -75,9 +75,14 @@ class Source:
         """What the journal says of itself."""
         return self._journal.origin
 
-    def hold(self) -> Hold:
-        """Keep all batches that are there in the journal."""
-        return Hold(self._holds)
+    @contextmanager
+    def holding(self) -> Iterator[Hold]:
+        """Keep all batches that are there in the journal, until the hold moves or this ends."""
+        hold = Hold(self._holds)
+        try:
+            yield hold
+        finally:
+            hold.release()
 
     def check(self, hold: Hold) -> None:
         """Raise BackupAbandoned if too much was appended since a hold moved."""
@@ -93,18 +98,17 @@ class Source:
 
 
 class SnapshotCopy:
-    """The snapshot of a directory as it is now, and a hold on the journal from there on, until it is closed.
+    """The snapshot of a directory as it is now; ``hold`` keeps the journal from there on. To be closed.
 
     ``base`` is complete when all of ``chunks`` were read.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, hold: Hold) -> None:
         self._source = source
+        self.hold = hold
         self._sha256 = sha256()
         self._begun = int(time.time() * SECOND)
         with ExitStack() as opened:
-            self.hold = source.hold()
-            opened.callback(self.hold.release)
             self._open(opened)
             self._opened = opened.pop_all()
 
@@ -148,10 +152,8 @@ class SnapshotCopy:
             snapshot_sha256=self._sha256.hexdigest() if footer else "",
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Let go of the file; the hold stays."""
         self._opened.close()
 
 
