@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.buckets import COMMAND, Buckets, bucket
 from tests.clock import clock
 from tests.momento import momento
-from tests.processes import end
+from tests.processes import FOREIGN, end
 from tests.redis_servers import redis_cluster, redis_sentinels, redis_server, redis_servers
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-__all__ = ["clock", "momento", "redis_cluster", "redis_sentinels", "redis_server", "redis_servers"]
+__all__ = ["bucket", "clock", "momento", "redis_cluster", "redis_sentinels", "redis_server", "redis_servers"]
 
 
 class Server:
@@ -94,6 +95,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run one server for the whole run; each test uses boards with names of its own."""
     with running(tmp_path_factory.mktemp("server")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def buckets() -> Iterator[Buckets]:
+    """Run a server of buckets for the whole run; each test makes buckets of its own."""
+    with started(COMMAND, FOREIGN) as server:
+        yield Buckets(server)
 
 
 @pytest.fixture

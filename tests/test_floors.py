@@ -76,6 +76,8 @@ MAY_IMPORT = {
     "laurels.backup.verify": laurels("errors", "definition", "stores.embedded"),
     "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
+    "laurels.backup.places": laurels("limits", "errors", "optional"),
+    "laurels.backup.s3": laurels("limits", "errors", "backup.places"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),

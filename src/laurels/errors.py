@@ -51,6 +51,9 @@
     │   ├── NotArchived           what happened up to that time was not archived
     │   ├── BackupAbandoned       the journal grew by too much while a backup was read
     │   └── TargetInUse           something is already where a backup is to be restored
+    ├── BadPlace                  there is no place for backups of that URL
+    ├── NotInPlace                a place for backups has nothing of that name
+    ├── PlaceUnusable             a place for backups cannot be read or written now
     ├── BadHost                   a setting is no host
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
@@ -591,6 +594,38 @@ class TargetInUse(BackupError):
         super().__init__(
             f"{path} is there already, and is not empty: name a directory that is not, or move this one away first."
         )
+
+
+class BadPlace(LaurelsError):
+    """There is no place for backups of the URL that was given."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        self.url = _without_credentials(url)
+        super().__init__(
+            f"{self.url!r} is no place for backups: {problem}. Name a directory, or s3://BUCKET/PREFIX for a bucket."
+        )
+
+
+class NotInPlace(LaurelsError):
+    """A place for backups has nothing under a name."""
+
+    def __init__(self, place: str, name: str) -> None:
+        self.place = place
+        self.name = name
+        super().__init__(f"There is no {name} in {place}.")
+
+
+class PlaceUnusable(LaurelsError):
+    """A place for backups cannot be read or written; it may be over when it is tried again.
+
+    ``problem`` says what failed, and ``remedy`` what can be done about it.
+    """
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"The backups in {place} cannot be used: {problem}. {remedy}.")
 
 
 class BadHost(LaurelsError):
