@@ -565,6 +565,7 @@ class BackupDamaged(BackupError):
 
     def __init__(self, part: str, problem: str) -> None:
         self.part = part
+        self.problem = problem
         super().__init__(f"The backup is damaged: {part}: {problem}.")
 
 

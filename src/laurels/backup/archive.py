@@ -96,6 +96,8 @@ class Archive:
         self._base: Future[_Writing] | None = None
         self._not_before = 0.0
         self._failure = ""
+        self._previous = ""
+        """The generation that the next one follows."""
         self._gaps = 0
         self._is_resumed = False
         self._shipped = time.monotonic()
@@ -134,7 +136,7 @@ class Archive:
             self._writing.close()
 
     def _fail(self, problem: str) -> None:
-        if problem != self._failure:
+        if not self._failure:
             _log.warning("The archive at %s is behind, and goes on trying: %s", self._place, problem)
         self._failure = problem
 
@@ -179,10 +181,13 @@ class Archive:
         return self._writing is None or time.time() * SECOND - self._writing.begun > due
 
     def _take_base(self) -> None:
+        if self._writing is not None:
+            self._ship(self._writing)  # once more: what is of before the new one was begun belongs to this one
         base, self._base = self._base, None
         assert base is not None  # noqa: S101 - the caller has looked
         self._not_before = time.monotonic() + self._settings.retry_seconds
         begun = base.result()
+        self._previous = begun.name
         before, self._writing = self._writing, begun
         if before is not None:
             before.close()
@@ -203,23 +208,24 @@ class Archive:
         """Return the newest generation to go on with, None if the journal does not follow it."""
         origin = self._source.origin
         generations = list_generations(self._place)
-        if not generations:
+        if not generations or generations[-1].base.origin != origin.id:
             return None
         name, base = generations[-1]
-        if (base.origin, base.format, base.layout) != (origin.id, origin.format, LAYOUT):
-            return None
+        self._previous = name
         try:
             found = newest_segment(self._place, name)
         except BackupDamaged as error:
             _log.warning("The archive at %s goes on with a new copy: %s", self._place, error)
             return None
-        if found is None:
+        if found is None or (base.format, base.layout) != (origin.format, LAYOUT):
             return None
         number, segment = found
         position = Position(segment.last, segment.crc, segment.answered, segment.time)
         with ExitStack() as opened:
             reader = opened.enter_context(closing(JournalReader(self._source, self._first_hold, position)))
-            if not reader.has(segment.last, segment.crc):
+            if (crc := reader.crc_of(segment.last)) != segment.crc:
+                if crc is not None or self._source.last < segment.last:
+                    self._previous = ""  # the directory was restored, or is a copy that has gone on by itself
                 _log.warning("The archive at %s goes on with a new copy: its end is not in the journal", self._place)
                 return None
             opened.pop_all()
@@ -248,7 +254,7 @@ class Archive:
         """Copy the snapshot to the place."""
         with ExitStack() as opened:
             hold = opened.enter_context(self._source.holding())
-            with closing(SnapshotCopy(self._source, hold)) as copy:
+            with closing(SnapshotCopy(self._source, hold, self._previous)) as copy:
                 name = new_name(copy.base.begun)
                 if copy.size:
                     self._place.write(f"{name}/{SNAPSHOT}", self._while_running(copy.chunks()))

@@ -1,9 +1,9 @@
 """An archive: copies of a data directory at a place, each followed by all that was written after it.
 
-    20261127T113000Z-9f3a/boards.db           a generation: the parts of a backup that goes on (:mod:`.parts`)
-    20261127T113000Z-9f3a/base.json           from when this is there the generation counts
-    20261127T113000Z-9f3a/segments/00000001
-    20261128T113000Z-02c7/...                 the next; from then on nothing more is added to the one before
+    20261127T113000.031337Z-9f3a/boards.db           a generation: the parts of a backup that goes on (:mod:`.parts`)
+    20261127T113000.031337Z-9f3a/base.json           from when this is there the generation counts
+    20261127T113000.031337Z-9f3a/segments/00000001
+    20261128T113000.161803Z-02c7/...                 the next; from then on nothing more is added to the one before
 
 To restore a moment takes the generation that was being written then. A generation that follows another begins, as a
 rule, before the other ends: what the snapshot holds is in the segments of the other too. If it begins later, batches
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from laurels.backup.places import Place
 
-_NAME = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]{4})/(.+)")
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{4})/(.+)")
 
 
 class Generation(NamedTuple):
@@ -55,7 +55,7 @@ class Span(NamedTuple):
 
 def new_name(begun: int) -> str:
     """Return a name for a generation; names sort by when they were begun."""
-    return f"{datetime.fromtimestamp(begun // SECOND, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    return f"{datetime.fromtimestamp(begun / SECOND, UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(2)}"
 
 
 def list_generations(place: Place) -> list[Generation]:
@@ -110,20 +110,25 @@ def choose(place: Place, until: int | None) -> Generation:
                 f"The archive at {place} begins with {format_time(found[0].base.time)}: name a time from then on."
             )
         chosen = 0
-    if chosen + 1 < len(found):
-        _check_gap(place, found[chosen], found[chosen + 1].base, until)
-    return found[chosen]
+    following = next((each for each in found[chosen + 1 :] if each.base.follows == found[chosen].name), None)
+    return found[chosen] if following is None else _choose_of_two(place, found[chosen], following, until)
 
 
-def _check_gap(place: Place, generation: Generation, following: Base, until: int) -> None:
-    """Raise NotArchived if a time is in a gap between a generation and the base that follows it."""
-    last, time = _end_of(place, generation)
-    is_one_history = following.origin == generation.base.origin
-    if is_one_history and following.since > last and until > time:
+def _choose_of_two(place: Place, before: Generation, after: Generation, until: int) -> Generation:
+    """Return the one of two generations that has a time, the second having been begun later than that.
+
+    Raises NotArchived if neither has it.
+    """
+    last, time = _end_of(place, before)
+    if until <= time:
+        return before
+    following = after.base
+    if following.since > last and until < following.time:
         raise NotArchived(
             f"There is a gap in the archive at {place}: what was written after {format_time(time)} and up to "
             f"{format_time(following.time)} was not archived. Name a time up to the one or from the other on."
         )
+    return after
 
 
 def find_spans(place: Place) -> list[Span]:
@@ -132,7 +137,7 @@ def find_spans(place: Place) -> list[Span]:
     before = 0
     for generation in list_generations(place):
         last, time = _end_of(place, generation)
-        if spans and generation.base.since <= before:
+        if spans and generation.base.since <= before and generation.base.follows:
             spans[-1] = Span(spans[-1].first, max(time, spans[-1].last), spans[-1].generations + 1)
         else:
             spans.append(Span(generation.base.time, time, 1))

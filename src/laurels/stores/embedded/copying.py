@@ -103,8 +103,9 @@ class SnapshotCopy:
     ``base`` is complete when all of ``chunks`` were read.
     """
 
-    def __init__(self, source: Source, hold: Hold) -> None:
+    def __init__(self, source: Source, hold: Hold, follows: str = "") -> None:
         self._source = source
+        self._follows = follows
         self.hold = hold
         self._sha256 = sha256()
         self._begun = int(time.time() * SECOND)
@@ -150,6 +151,7 @@ class SnapshotCopy:
             time=Offsets(decode_offsets(footer.offsets)).time_of(footer.sequence >> 1, self._begun) if footer else 0,
             snapshot_bytes=self.size,
             snapshot_sha256=self._sha256.hexdigest() if footer else "",
+            follows=self._follows,
         )
 
     def close(self) -> None:
@@ -184,10 +186,10 @@ class JournalReader:
         """Return a reader of what is past a snapshot, that batch included: by it the journal knows its last."""
         return cls(source, copy.hold, Position(max(0, copy.since - 1), 0, 0, copy.base.time))
 
-    def has(self, lsn: int, crc: int) -> bool:
-        """Return whether the journal has a batch with this CRC, and so the same history up to there."""
+    def crc_of(self, lsn: int) -> int | None:
+        """Return the CRC of a batch, which stands for the history up to there; None if it is not in the journal."""
         with translate_errors(self._path):
-            return read_batch_crc(self._db, lsn) == crc
+            return read_batch_crc(self._db, lsn)
 
     def segments(self, upto: int) -> Iterator[Segment]:
         """Yield what follows, up to and including a batch; then the answers to batches up to that one.
