@@ -17,7 +17,6 @@ from laurels.backup.restore import ALWAYS, restore
 from laurels.clock import SECOND
 from laurels.errors import BackupDamaged, NotArchived, NothingToRestore
 from laurels.stores.contract import Board, Submission
-from laurels.stores.embedded.holds import Hold, Holds
 from laurels.stores.embedded.sqlite_file import connect_read_only
 from laurels.stores.embedded.store import EmbeddedStore
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from laurels.backup.places import Place
 
 BOARD = Board("kart")
-QUICK = ArchiveSettings(ship_seconds=0.01, retry_seconds=0.01)
+QUICK = ArchiveSettings(3600, 3600, ship_seconds=0.01, retry_seconds=0.01)
 
 
 def oldest_batch(data: Path) -> int:
@@ -74,10 +73,8 @@ async def archived(
     path: Path, place: Place, settings: ArchiveSettings = QUICK, backlog: int = 10**9
 ) -> AsyncIterator[Archived]:
     """Open a store with an archive."""
-    holds = Holds()
-    hold = Hold(holds)
-    store = await EmbeddedStore.open(path, compact_bytes=500, holds=holds, backlog=backlog)
-    archive = Archive(place, store.source, hold, settings)
+    store = await EmbeddedStore.open(path, compact_bytes=500, keep_journal=True, backlog=backlog)
+    archive = Archive(place, store.source, settings)
     try:
         yield Archived(store, archive)
     finally:
@@ -99,7 +96,7 @@ def test_any_moment_can_be_restored(tmp_path: Path) -> None:
     """Each restored moment is what the board was then, over several generations and restarts of the service."""
     chance = random.Random(1)
     place = open_place(str(tmp_path / "archive"))
-    settings = ArchiveSettings(base_hours=0.3 / 3600, ship_seconds=0.01, retry_seconds=0.01)
+    settings = ArchiveSettings(every=0.3, keep=3600, ship_seconds=0.01, retry_seconds=0.01)
 
     async def run() -> None:
         known: list[tuple[int, dict[str, float]]] = []
@@ -200,7 +197,7 @@ def test_old_generations_are_removed(tmp_path: Path) -> None:
     """What no time within the days to keep needs goes, and the rest can be restored."""
     chance = random.Random(5)
     place = open_place(str(tmp_path / "archive"))
-    settings = ArchiveSettings(base_hours=0.2 / 3600, days=1e-9, ship_seconds=0.01, retry_seconds=0.01)
+    settings = ArchiveSettings(every=0.2, keep=0, ship_seconds=0.01, retry_seconds=0.01)
 
     async def run() -> None:
         async with archived(tmp_path / "data", place, settings) as one:

@@ -1,8 +1,8 @@
 """The continuous archive: a thread that ships the journal of a running store to a place, a few seconds behind.
 
     every SHIP_SECONDS     what was committed since goes to the place as segments of the current generation
-    every ``base_hours``   a new generation is begun: its snapshot is copied by a second thread, while segments go on
-                           to the one before; then generations go that are older than ``days``
+    every ``every``        a new generation is begun: its snapshot is copied by a second thread, while segments go on
+                           to the one before; then generations go that are older than ``keep``
 
 **Nothing waits for it.** A commit never does. What was not shipped is held in the journal, so that compactions leave it
 there; if that becomes more than the source's limit, the hold is given up, which makes a gap, and a new generation is
@@ -44,7 +44,6 @@ STOP_SECONDS = 10.0
 """How long the end of the service waits for what is still to be shipped."""
 RETRY_SECONDS = 30.0
 """How long after a copy the next may be begun, if it failed."""
-HOUR = 3600
 
 _log = logging.getLogger("laurels.backup")
 
@@ -52,10 +51,10 @@ _log = logging.getLogger("laurels.backup")
 class ArchiveSettings(Struct, frozen=True):
     """How an archive is kept."""
 
-    base_hours: float = 24
-    """How often a new generation is begun."""
-    days: float = 7
-    """How long back it can be restored at least; older generations are removed."""
+    every: float
+    """How often a new generation is begun, in seconds."""
+    keep: float
+    """How many seconds back it can be restored at least; older generations are removed."""
     ship_seconds: float = SHIP_SECONDS
     retry_seconds: float = RETRY_SECONDS
 
@@ -84,12 +83,13 @@ class _Writing:
 
 
 class Archive:
-    """The archive of one store; ``hold`` is what it holds from before the store was opened."""
+    """The archive of one store, which was opened to keep its journal."""
 
-    def __init__(self, place: Place, source: Source, hold: Hold, settings: ArchiveSettings) -> None:
+    def __init__(self, place: Place, source: Source, settings: ArchiveSettings) -> None:
+        assert source.kept is not None  # noqa: S101 - see above
         self._place = place
         self._source = source
-        self._first_hold = hold
+        self._first_hold = source.kept
         self._settings = settings
         self._stop = Event()
         self._writing: _Writing | None = None
@@ -175,7 +175,7 @@ class Archive:
         )
 
     def _is_base_due(self) -> bool:
-        due = self._settings.base_hours * HOUR * SECOND
+        due = self._settings.every * SECOND
         if time.monotonic() < self._not_before:
             return False
         return self._writing is None or time.time() * SECOND - self._writing.begun > due
@@ -267,7 +267,7 @@ class Archive:
 
     def _remove_old(self, current: str) -> None:
         """Remove the generations that no time within ``days`` needs, and what is left of copies that failed."""
-        oldest = (time.time() - self._settings.days * 24 * HOUR) * SECOND
+        oldest = (time.time() - self._settings.keep) * SECOND
         generations = list_generations(self._place)
         needed = {current} | {
             each.name

@@ -58,6 +58,11 @@ def new_name(begun: int) -> str:
     return f"{datetime.fromtimestamp(begun / SECOND, UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(2)}"
 
 
+def is_archive(place: Place) -> bool:
+    """Return whether there is an archive at a place."""
+    return any(_NAME.fullmatch(item.name) for item in place.names())
+
+
 def list_generations(place: Place) -> list[Generation]:
     """Return the generations at a place, the oldest first; raise BackupDamaged if one does not say what it is of."""
     names = [found[1] for item in place.names() if (found := _NAME.fullmatch(item.name)) and found[2] == BASE]

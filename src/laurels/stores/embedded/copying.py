@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.snapshot import Footer
 
 CHUNK_BYTES = MIB
-BACKLOG_BYTES = 1024 * MIB
-"""By how much a journal may grow while a copy reads, if nothing else is said."""
 ANSWERS_ROWS = 1000
 """How many rows of answers a segment has at most."""
 
@@ -56,11 +54,13 @@ ANSWERS_ROWS = 1000
 class Source:
     """A directory whose store runs, as copies read it.
 
-    ``limit`` is how many bytes may be appended to the journal while something that is held was not read.
+    ``limit`` is how many bytes may be appended to the journal while something that is held was not read. ``kept`` holds
+    all that was there when the store was opened, if that was wanted.
     """
 
-    def __init__(self, path: Path, journal: Journal, holds: Holds, limit: int) -> None:
+    def __init__(self, path: Path, journal: Journal, holds: Holds, limit: int, kept: Hold | None) -> None:
         self.path = path
+        self.kept = kept
         self._journal = journal
         self._holds = holds
         self.limit = limit
