@@ -11,7 +11,7 @@ import click
 from msgspec import Struct
 
 from laurels.backup.generations import find_spans, is_archive
-from laurels.backup.parts import format_time
+from laurels.backup.parts import SECOND, format_time
 from laurels.backup.places import open_place
 from laurels.backup.restore import ALWAYS, check_target
 from laurels.backup.restore import restore as make_directory
@@ -22,7 +22,6 @@ from laurels.cli.audit import Instant
 from laurels.cli.options import json_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.cli.tables import TransferLine
-from laurels.clock import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,7 +148,5 @@ def verify(*, source: str, as_json: bool) -> None:
 
 
 def _format(verified: Verified) -> str:
-    return (
-        f"{verified.entries:,} entries on {verified.boards:,} boards, {verified.changes:,} changes in the journal up to "
-        f"batch {verified.batch:,}"
-    )
+    changes = f"{verified.changes:,} changes in the journal up to batch {verified.batch:,}"
+    return f"{verified.entries:,} entries on {verified.boards:,} boards, {changes}"

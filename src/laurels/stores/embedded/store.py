@@ -176,9 +176,7 @@ class EmbeddedStore(Store):
         holds = Holds()
         kept = Hold(holds) if keep_journal else None
         try:
-            files, recovery = await asyncio.to_thread(
-                cls._load, path, default, progress, compact_bytes, holds or Holds()
-            )
+            files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes, holds)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
         clock = clock or Clock()
