@@ -118,7 +118,8 @@ class Archive:
         return {
             "archive_behind_seconds": time.monotonic() - self._shipped if is_behind else 0.0,
             "archive_waiting_bytes": (writing.hold if writing else self._first_hold).grown,
-            "archive_failing": bool(self._failure),
+            "archive_backlog_bytes": self._source.limit,
+            "archive_failing": float(bool(self._failure)),
             "archive_gaps": self._gaps,
         }
 

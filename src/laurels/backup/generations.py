@@ -115,25 +115,31 @@ def choose(place: Place, until: int | None) -> Generation:
                 f"The archive at {place} begins with {format_time(found[0].base.time)}: name a time from then on."
             )
         chosen = 0
-    following = next((each for each in found[chosen + 1 :] if each.base.follows == found[chosen].name), None)
-    return found[chosen] if following is None else _choose_of_two(place, found[chosen], following, until)
+    return _follow(place, found[chosen:], until)
 
 
-def _choose_of_two(place: Place, before: Generation, after: Generation, until: int) -> Generation:
-    """Return the one of two generations that has a time, the second having been begun later than that.
+def _follow(place: Place, generations: list[Generation], until: int) -> Generation:
+    """Return the generation that has a time: the first, or one that follows it and was begun later.
 
-    Raises NotArchived if neither has it.
+    That is so if the first ends before that time, because its service was killed, or could not reach the place. Raises
+    NotArchived if none has it.
     """
-    last, time = _end_of(place, before)
-    if until <= time:
-        return before
-    following = after.base
-    if following.since > last and until < following.time:
-        raise NotArchived(
-            f"There is a gap in the archive at {place}: what was written after {format_time(time)} and up to "
-            f"{format_time(following.time)} was not archived. Name a time up to the one or from the other on."
-        )
-    return after
+    chosen = generations[0]
+    for after in generations[1:]:
+        if after.base.follows != chosen.name:
+            continue
+        last, time = _end_of(place, chosen)
+        if until <= time:
+            break
+        if until < after.base.time:
+            if after.base.since <= last:
+                break
+            raise NotArchived(
+                f"There is a gap in the archive at {place}: what was written after {format_time(time)} and up to "
+                f"{format_time(after.base.time)} was not archived. Name a time up to the one or from the other on."
+            )
+        chosen = after
+    return chosen
 
 
 def find_spans(place: Place) -> list[Span]:

@@ -22,6 +22,7 @@ from laurels.cli.audit import Instant
 from laurels.cli.options import json_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.cli.tables import TransferLine
+from laurels.errors import BackupError, DirectoryInUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +136,7 @@ def verify(*, source: str, as_json: bool) -> None:
     1 if anything is not as it was written.
     """
     if source != STDIN and (Path(source) / "journal.db").exists():
-        verified = verify_directory(Path(source))
+        verified = _verify_directory(Path(source))
     else:
         found = _find(source, None)
         source = found.name
@@ -145,6 +146,15 @@ def verify(*, source: str, as_json: bool) -> None:
         write_json(verified)
     else:
         write(f"{source} is good: {_format(verified)}.")
+
+
+def _verify_directory(path: Path) -> Verified:
+    try:
+        return verify_directory(path)
+    except DirectoryInUse as used:
+        raise BackupError(
+            f"A service runs on {path}: take a copy with `laurels backup`, and verify that, or stop the service first."
+        ) from used
 
 
 def _format(verified: Verified) -> str:
