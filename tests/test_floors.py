@@ -31,8 +31,6 @@ MAY_IMPORT = {
     "laurels.version": set[str](),
     "laurels.limits": set[str](),
     "laurels.clock": set[str](),
-    "laurels.loop_thread": laurels("errors"),
-    "laurels.pytest": laurels("loop_thread"),
     "laurels.errors": laurels("limits"),
     "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),
@@ -100,7 +98,11 @@ MAY_IMPORT = {
     | laurels("workers", "systemd", "boards_file", "boards", "audit", "live")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
-    "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
+    "laurels.asgi": laurels("stores.contract", "stores.embedded", "stores.redis", "adapters.limits", "adapters")
+    | laurels("assembly"),
+    "laurels.pytest": laurels("blocking", "client"),
+    "laurels.embedded": laurels("clock", "errors", "definition", "boards_file", "boards", "live", "stores.embedded")
+    | laurels("http", "blocking", "client"),
     "laurels.cli": laurels(
         "audit",
         "version",
@@ -150,6 +152,7 @@ MAY_IMPORT = {
     "bench.machine": set[str](),
     "bench.members": set[str](),
     "bench.ranking": laurels("ranking"),
+    "bench.in_process": set[str](),
     "bench.table": bench("figures"),
     "bench.requests": bench("errors", "members"),
     "bench.openloop": bench("errors", "requests"),
@@ -164,7 +167,7 @@ MAY_IMPORT = {
     "bench.scale": set[str](),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
-    | bench("audience", "directories", "peers", "ranking")
+    | bench("audience", "directories", "in_process", "peers", "ranking")
     | infra("assets", "runtimes")
     | laurels("access", "momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),

@@ -112,6 +112,13 @@ def test_wheel(wheel: Path) -> None:
     assert len(licences) == 1
 
 
+def test_wheel_brings_the_plugin(wheel: Path) -> None:
+    """Wherever it is installed, pytest finds the fixture."""
+    with ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert b"[pytest11]\nlaurels = laurels.pytest\n" in archive.read(name)
+
+
 def test_wheel_serves(installed: Installed) -> None:
     """From the wheel, in an empty directory, with nothing of a checkout."""
     place = installed.run("python", "-c", "import laurels; print(laurels.__file__)").stdout
