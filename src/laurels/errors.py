@@ -59,6 +59,7 @@
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
+    ├── NotOnWindows              a part of Laurels needs what Windows does not have
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
@@ -323,15 +324,17 @@ class StoreError(LaurelsError):
 class StoreUnavailable(StoreError):
     """The store cannot answer or cannot write now; nothing was counted.
 
-    ``retry_after`` is in whole seconds. A subclass changes ``outcome`` and ``remedy``, the end of the message.
+    ``retry_after`` is in whole seconds, and ``setting`` the option of the server whose limit is met, if it is one. A
+    subclass changes ``outcome`` and ``remedy``, the end of the message.
     """
 
     outcome = "Nothing was counted"
     remedy = "try again"
 
-    def __init__(self, problem: str, *, retry_after: int = 1) -> None:
+    def __init__(self, problem: str, *, retry_after: int = 1, setting: str = "") -> None:
         self.problem = problem
         self.retry_after = retry_after
+        self.setting = setting
         super().__init__(f"{problem}. {self.outcome}: {self.remedy}.")
 
 
@@ -548,17 +551,23 @@ class NewerFormat(StoreError):
     """A file of the data directory was written by a newer version of Laurels.
 
     ``found`` is the number of its format, or, if that is a known one, what in the file this version does not know.
+    ``writer`` is the version that made the directory of its format, if the directory says so: those since 0.9 do.
     """
 
-    def __init__(self, file: Path, found: int | str, known: int) -> None:
+    def __init__(self, file: Path, found: int | str, known: int, writer: str | None = None) -> None:
         self.file = file
         self.found = found
+        self.writer = writer
         problem = (
             f"has format {found}, and this version of Laurels knows those up to {known}"
             if isinstance(found, int)
             else f"has content that this version of Laurels does not know ({found})"
         )
-        super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+        which = f"version {writer}, which wrote it," if writer else "the version that wrote it,"
+        super().__init__(
+            f"{file} {problem}. Nothing was changed. Run {which} or a later one, or restore a backup from before that "
+            "version was started here."
+        )
 
 
 class NotOpenHere(LaurelsError):
@@ -680,6 +689,18 @@ class ExtraMissing(LaurelsError):
         self.package = package
         self.install_command = install_command
         super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
+
+
+class NotOnWindows(LaurelsError):
+    """A part of Laurels needs what Windows does not have."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        super().__init__(
+            f"{part} does not run on Windows, which has neither its event loop (uvloop) nor its locks on files "
+            "(fcntl): run it in WSL, in a container, or on Linux or macOS. The index, the client and the commands that "
+            "ask a service run here."
+        )
 
 
 class BoardsFileUnusable(LaurelsError):

@@ -100,6 +100,13 @@ class Response(Struct, frozen=True, gc=False):
 NO_CONTENT = Response(204)
 
 
+class ErrorResponse(Response, frozen=True, gc=False):
+    """The response to a request that was refused, or that failed."""
+
+    reason: str = ""
+    """Why, in one word, as the metrics count it."""
+
+
 class StreamingResponse(Response, frozen=True, kw_only=True):
     """A response whose body is sent as it is made.
 
