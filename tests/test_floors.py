@@ -107,6 +107,10 @@ MAY_IMPORT = {
     "laurels.pytest": laurels("blocking", "client"),
     "laurels.embedded": laurels("clock", "errors", "definition", "boards_file", "boards", "live", "stores.embedded")
     | laurels("http", "blocking", "client"),
+    "laurels.answers": laurels("limits", "access", "definition", "stores.contract", "http"),
+    "laurels.blocking": set[str](),
+    "laurels.client": laurels("version", "limits", "errors", "optional", "definition", "entries", "declaring")
+    | laurels("stores.contract", "http", "answers", "blocking"),
     "laurels.cli": laurels(
         "audit",
         "version",
@@ -122,8 +126,8 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd"),
-    "laurels.__init__": laurels("version"),
+    | laurels("momento_local", "assembly", "crowd", "answers", "client"),
+    "laurels.__init__": laurels("version", "errors", "ranking", "client", "embedded"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
     "infra.errors": laurels("errors"),

@@ -59,6 +59,13 @@ def test_is_light(expression: str, allowed: set[str]) -> None:
     assert set(done.stdout.split()) == allowed
 
 
+def test_elsewhere() -> None:
+    """Where there is no such store, as on Windows, what opens it says so."""
+    code = "import sys; sys.modules['fcntl'] = None; import laurels; laurels.open"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "laurels.errors.NotOnWindows: " in done.stderr
+
+
 def test_errors_are_ours() -> None:
     """Every error of the client is a LaurelsError, and is named once."""
     client = importlib.import_module("laurels.client")
