@@ -12,6 +12,7 @@ import importlib
 import inspect
 import re
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ def names() -> str:
     return "\n".join([*lines, "", f"data format {FORMAT}"]) + "\n"
 
 
+@cache
 def _load() -> griffe.Module:
     loader = griffe.GriffeLoader(search_paths=[SOURCES], allow_inspection=False)
     package = loader.load("laurels", try_relative_path=False)

@@ -43,7 +43,7 @@ def test_names_are_there() -> None:
     assert [name for name in laurels.__all__ if not hasattr(laurels, name)] == []
     assert set(laurels.__all__) <= set(dir(laurels))
     with pytest.raises(AttributeError, match="has no attribute 'opne'"):
-        laurels.opne  # type: ignore[attr-defined]  # noqa: B018 - which is to be misspelt
+        laurels.opne  # noqa: B018 - which is to be misspelt
 
 
 @pytest.mark.parametrize(
