@@ -310,6 +310,9 @@ class TooManyRequests(LaurelsError):
     fields RateLimit-Policy and RateLimit.
     """
 
+    who = ""
+    """The principal, as the request log names it; empty if it is an address."""
+
     def __init__(self, detail: str, retry_after: int, limit: str, policies: Iterable[tuple[str, int, int]]) -> None:
         self.retry_after = retry_after
         self.policy = ", ".join(f'"{name}";q={burst};w={window}' for name, burst, window in policies)

@@ -36,6 +36,7 @@ from laurels.client.keys import ShownKey
 from laurels.errors import truncate
 from laurels.http.problems import Problem
 from laurels.limits import MIB, format_size
+from laurels.tracing import trace_headers
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ class Connection:
                 method,
                 self._url + target,
                 content=body,
-                headers={**headers, **({"authorization": f"Bearer {shown}"} if shown else {})},
+                headers={**trace_headers(), **headers, **({"authorization": f"Bearer {shown}"} if shown else {})},
                 timeout=httpx.Timeout(self._timeout, read=silence),
             )
             deadline = asyncio.get_running_loop().time() + self._timeout
