@@ -134,7 +134,7 @@ MAY_IMPORT = {
     "infra.gateway": infra("answers", "functions", "guard", "settings") | laurels("http"),
     "infra.network": infra("functions", "settings"),
     "infra.valkey": infra("functions", "network", "settings"),
-    "infra.monitoring": infra("functions", "settings"),
+    "infra.monitoring": infra("functions", "settings") | laurels("serverless"),
     "infra.rotation": infra("functions", "settings"),
     "infra.smoke": set[str](),
     "infra.stack": infra("functions", "cache", "gateway", "guard", "monitoring", "rotation", "settings", "valkey"),
