@@ -135,6 +135,18 @@ def test_subsegments(settings: dict[str, str], tmp_path: Path) -> None:
     assert trouble["stage"] == "dev"
 
 
+@pytest.mark.slow
+def test_traceparent(execution: Execution) -> None:
+    """The trace that a request is part of is on its lines, and on no others; one of a wrong form is ignored."""
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    for header in (f"00-{trace}-{span}-01", f"00-{trace}-{span}", None):
+        headers = {"multiValueHeaders": {"traceparent": [header]} if header else {}}
+        assert execution.invoke("get_standing", STANDING | headers)["statusCode"] == 200
+    named = [(line.get("trace_id"), line.get("span_id")) for line in execution.lines("Answered")]
+    assert named == [(trace, span), (None, None), (None, None)]
+    assert [line["trace_id"] for line in execution.lines("Asked") if "trace_id" in line] == [trace]
+
+
 @pytest.mark.parametrize(
     "variables",
     [{TRACE_VARIABLE: TRACE}, {TRACE_VARIABLE: TRACE.replace("Sampled=1", "Sampled=0")}, {TRACE_VARIABLE: "?"}, {}],

@@ -25,6 +25,7 @@ from laurels.serverless.errors import BadSetting
 from laurels.serverless.live import Live
 from laurels.serverless.parameters import Connecting
 from laurels.serverless.telemetry import Telemetry
+from laurels.tracing import read_traceparent
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -94,9 +95,10 @@ class Function:
         with self._telemetry.invocation(context, operation) as part:
             try:
                 request = gateway.read_event(event)
+                self._telemetry.take_over(read_traceparent(request.headers.get(b"traceparent")))
                 response = self._loop.run_until_complete(self._answer(request))
             except Exception as error:  # noqa: BLE001 - an adapter's outermost part
-                response = self._routes.gate.release(None, "", "", failure(error), 0)
+                response = self._routes.gate.release(None, None, failure(error), 0)
             part.mark_status(response.status)
             self._telemetry.record(operation, request, response.status, (time.monotonic() - begun) * 1e3)
         return gateway.format_response(response, request.method if request else "GET")

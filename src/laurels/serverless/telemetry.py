@@ -40,11 +40,14 @@ if TYPE_CHECKING:
     from laurels.serverless.metrics import Metric
     from laurels.serverless.segments import Part
     from laurels.stores.contract import Store
+    from laurels.tracing import Trace
 
 PRODUCTION = "prod"
 TOKEN_PARAMETER = "access_token"  # noqa: S105 - its name
 FOREIGN = ("asyncio", "boto3", "botocore", "grpc", "momento", "urllib3")
 LEVEL_VARIABLE = "POWERTOOLS_LOG_LEVEL"
+OF_TRACE = ("trace_id", "span_id")
+"""What log lines name a caller's trace by; X-Ray's own is ``xray_trace_id``."""
 STORES = {"momento": "Momento", "valkey": "Valkey"}
 """The stores by their names in metrics, and what they are called in traces."""
 
@@ -77,6 +80,7 @@ class Telemetry:
     def invocation(self, context: LambdaContext, operation: str) -> Iterator[Part]:
         """Put an invocation's id and function on every line inside, and trace it; send its metrics at the end."""
         self.log.append_keys(function_request_id=context.aws_request_id, function_name=context.function_name)
+        self.log.remove_keys(OF_TRACE)
         self._observed = []
         with self._daemon.tracing(os.environ.get(TRACE_VARIABLE)), subsegment(operation, stage=self._stage) as part:
             part.annotations["cold_start"] = self._cold
@@ -84,6 +88,11 @@ class Telemetry:
         for line in format_lines(self._observed, time.time_ns() // 1_000_000):
             sys.stdout.write(f"{line}\n")
         self._observed = None
+
+    def take_over(self, trace: Trace | None) -> None:
+        """Put the trace that a request says it is part of, if it does, on every line that follows of its invocation."""
+        if trace is not None:
+            self.log.append_keys(trace_id=trace.trace_id, span_id=trace.span_id)
 
     def count_untold(self) -> None:
         """Count a submit that nobody was told of."""
