@@ -136,6 +136,7 @@ MAY_IMPORT = {
     "infra.valkey": infra("functions", "network", "settings"),
     "infra.monitoring": infra("functions", "settings"),
     "infra.rotation": infra("functions", "settings"),
+    "infra.smoke": set[str](),
     "infra.stack": infra("functions", "cache", "gateway", "guard", "monitoring", "rotation", "settings", "valkey"),
     "infra.app": infra("settings", "stack") | laurels("errors"),
     # Without aws_cdk: no construct of the stack is among these.

@@ -59,6 +59,7 @@
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
+    ├── NotOnWindows              a part of Laurels needs what Windows does not have
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
@@ -682,6 +683,18 @@ class ExtraMissing(LaurelsError):
         self.package = package
         self.install_command = install_command
         super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
+
+
+class NotOnWindows(LaurelsError):
+    """A part of Laurels needs what Windows does not have."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        super().__init__(
+            f"{part} does not run on Windows, which has neither its event loop (uvloop) nor its locks on files "
+            "(fcntl): run it in WSL, in a container, or on Linux or macOS. The index, the client and the commands that "
+            "ask a service run here."
+        )
 
 
 class BoardsFileUnusable(LaurelsError):
