@@ -8,7 +8,8 @@ import logging
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+import time
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import uvicorn
 import uvloop
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 from prometheus_client import ProcessCollector
 
@@ -32,8 +33,9 @@ from laurels.adapters.server import (
     bind,
     bind_beside,
     connections_within_descriptors,
+    find_urls,
+    list_addresses,
     reserve,
-    say_where,
 )
 from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
@@ -58,16 +60,25 @@ from laurels.http.console import CONSOLE
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
-from laurels.http.metrics import RequestCollector, StoreCollector, WorkersCollector, metrics_operation
+from laurels.http.metrics import (
+    FiguresCollector,
+    InfoCollector,
+    RequestCollector,
+    WorkersCollector,
+    metrics_operation,
+)
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
 from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.web_files import WEB_FILES
 from laurels.http.wire import Batch
+from laurels.lifetime import OPEN, Lifetime, Start, hide_secrets
 from laurels.limits import limits_of
 from laurels.live.hub import Hub
-from laurels.logs import LogFormat, alike, writing_logs
+from laurels.logs import LogFormat, LogLevel, alike, writing_at_once, writing_logs
+from laurels.loop_lag import LoopLag
+from laurels.memory_limit import measure_memory_limit
 from laurels.optional import load
 from laurels.reloading import Reloading, ignore_hangups
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
@@ -76,21 +87,24 @@ from laurels.stores.embedded.store import EmbeddedStore
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.url import SCHEMES
 from laurels.systemd import notify
-from laurels.workers import Figures, Workers
+from laurels.version import __version__
+from laurels.workers import Greetings, SharedFigures, Workers
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from mmap import mmap
 
     from prometheus_client.registry import Collector
 
+    from laurels.figures import Figures
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
     from laurels.workers import Worker
 
     Beside = Callable[[Boards], AbstractAsyncContextManager[None]]
+    Measures = list[Callable[[], Figures]]
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +138,7 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
+    log_level: LogLevel = "info"
     audit_log: Path | None = None
     """The file of the audit log; without it that is in the log of the process."""
     tls_cert: Path | None = None
@@ -194,10 +209,14 @@ def _boards_file(settings: Settings) -> BoardsFile:
 
 
 class Hooks(NamedTuple):
-    """What is called when a service listens, and what uses its boards beside it."""
+    """What a service calls."""
 
-    announce: Callable[[], None]
+    announce: Callable[[Figures], object]
+    """Called when it listens, with the figures of its store."""
     beside: Beside | None = None
+    """What uses its boards beside it."""
+    ended: Callable[[int], object] = int
+    """Called with each signal that it ended by."""
 
 
 class Crew(NamedTuple):
@@ -205,19 +224,26 @@ class Crew(NamedTuple):
 
     worker: Worker
     counts: mmap
-    figures: Figures
+    figures: SharedFigures
+    started: float
+    """When the service was, in seconds since the epoch."""
 
 
 @asynccontextmanager
 async def open_routes(
-    settings: Settings, reloading: Reloading | None = None, crew: Crew | None = None
+    settings: Settings,
+    reloading: Reloading | None = None,
+    crew: Crew | None = None,
+    measures: Measures | None = None,
 ) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
 
+    What is added to ``measures``, also later, is shown by the metrics, behind what there is to measure here.
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
+    reloading = reloading or Reloading()
     counts = _make_counts(crew) if settings.metrics else None
     access = _open_access(settings, crew)
     gate = _make_gate(settings, counts, access)
@@ -238,19 +264,23 @@ async def open_routes(
 
         hub = _make_hub(boards, settings, access)
         opened.callback(hub.close)
-        measure = partial(_measure, store, hub)
+        measure_lag = _measure_lag(opened, settings)
+        measures = [] if measures is None else measures
+        measures += [store.measure, hub.measure, boards.measure, auditor.measure, measure_lag, measure_memory_limit]
+        measures += [reloading.measure, lambda: {"clock_time_seconds": clock()}]
+        measure = partial(_measure_all, measures)
 
         async def reload_boards() -> None:
             if settings.boards and settings.boards.is_fifo():
                 raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
             await boards.declare(await asyncio.to_thread(_boards_file, settings))
 
-        if reloading is not None and settings.boards is not None:
-            reloading.add(f"the boards file {settings.boards}", reload_boards)
-        if reloading is not None and access is not None:
-            reloading.add(f"the access file {settings.access}", access.reload)
-        if reloading is not None and audit is not None:
-            reloading.add(f"the audit log {settings.audit_log}", audit.reopen)
+        if settings.boards is not None:
+            reloading.add(f"the boards file {settings.boards}", reload_boards, "boards")
+        if access is not None:
+            reloading.add(f"the access file {settings.access}", access.reload, "access")
+        if audit is not None:
+            reloading.add(f"the audit log {settings.audit_log}", audit.reopen, "audit")
         if crew is not None:
             if access is not None:
                 crew.worker.hear(access.forget)
@@ -294,8 +324,15 @@ def _make_hub(boards: Boards, settings: Settings, access: Access | None) -> Hub:
     return hub
 
 
-def _measure(store: Store, hub: Hub) -> Mapping[str, float]:
-    return {**store.measure(), **hub.measure()}
+def _measure_lag(opened: AsyncExitStack, settings: Settings) -> Callable[[], Figures]:
+    lag = LoopLag()
+    if settings.metrics:
+        opened.enter_context(lag.watching())
+    return lag.measure
+
+
+def _measure_all(measures: Measures) -> Figures:
+    return {name: figure for measure in measures for name, figure in measure().items()}
 
 
 def _make_counts(crew: Crew | None) -> RequestCounts:
@@ -337,14 +374,15 @@ def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access 
 def list_operations(
     settings: Settings,
     counts: RequestCounts | None,
-    measure: Callable[[], Mapping[str, float]],
+    measure: Callable[[], Figures],
     crew: Crew | None = None,
 ) -> tuple[Operation, ...]:
-    """Return the operations that a deployment serves; ``measure`` is the store's."""
-    collectors: tuple[Collector, ...] = (StoreCollector(measure), ProcessCollector(registry=None))
+    """Return the operations that a deployment serves; ``measure`` returns the figures of this process."""
+    collectors: tuple[Collector, ...] = (FiguresCollector(measure), ProcessCollector(registry=None))
     if crew is not None:
         collectors = (WorkersCollector(crew.figures.read),)
-    metrics = () if counts is None else (metrics_operation(RequestCollector(counts), *collectors),)
+    info = InfoCollector(settings.store.partition(":")[0], time.time() if crew is None else crew.started)
+    metrics = () if counts is None else (metrics_operation(info, RequestCollector(counts), *collectors),)
     shown = (*OPERATIONS, *DOCUMENTS, *WEB_FILES, *CONSOLE, *metrics)
     return tuple(_limited(each, settings.limits) for each in shown)
 
@@ -372,19 +410,57 @@ def serve(settings: Settings, beside: Beside | None = None, board: str = "BOARD"
             # First: what loads for minutes should not do so in vain
             sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
             settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
-            announce = partial(_announce, settings, sockets, board)
+            lifetime = Lifetime()
+            announce = partial(_announce, lifetime, settings, sockets, board)
             if settings.workers > 1:
-                _serve_as_worker(settings, sockets, reloading, announce)
+                _serve_as_worker(settings, sockets, reloading, announce, lifetime)
                 return
-            with writing_logs(settings.log_format):
-                uvloop.run(_serve(settings, sockets, reloading, Hooks(announce, beside)))
+            with writing_logs(settings.log_format, settings.log_level), _saying_the_end(lifetime) as ended_by:
+                uvloop.run(_serve(settings, sockets, reloading, Hooks(announce, beside, ended_by.append)))
     finally:
         ignore_hangups()
 
 
-def _announce(settings: Settings, sockets: Sequence[socket.socket], board: str) -> None:
+@contextmanager
+def _saying_the_end(lifetime: Lifetime) -> Iterator[list[int]]:
+    """Yield a list for the signals that the service ends by, and say at the end why it ended."""
+    ended_by: list[int] = []
+    try:
+        yield ended_by
+    except BaseException as error:
+        lifetime.end(f"an error: {error!r}")
+        raise
+    lifetime.end(signal.Signals(ended_by[-1]).name)
+
+
+def _announce(
+    lifetime: Lifetime,
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    board: str,
+    figures: Figures | None = None,
+) -> None:
     """Say that the service listens: in the log, and to what started it."""
-    say_where(sockets, settings.host, board, is_secure=settings.tls_cert is not None)
+    url, pages = find_urls(sockets, settings.host, is_secure=settings.tls_cert is not None)
+    kind, _ = _store(settings.store)
+    held = {name: figure for name, figure in (figures or {}).items() if isinstance(figure, float | int)}
+    lifetime.begin(
+        Start(
+            version=__version__,
+            store=hide_secrets(settings.store),
+            directory=str(settings.data.absolute()) if kind.alone else UNSET,
+            boards=int(held["boards"]) if "boards" in held else UNSET,
+            entries=int(held["entries"]) if "entries" in held else UNSET,
+            addresses=list_addresses(sockets),
+            url=url,
+            access=OPEN if settings.access is None else str(settings.access),
+            workers=settings.workers,
+            pid=os.getpid(),
+            page=f"{pages}/{board}",
+            console=f"{pages}/-/console",
+            docs=f"{pages}/-/docs",
+        )
+    )
     notify("READY=1")
 
 
@@ -403,14 +479,18 @@ def _check_workers(settings: Settings) -> None:
 
 
 def _serve_as_worker(
-    settings: Settings, reserved: list[socket.socket], reloading: Reloading, announce: Callable[[], None]
+    settings: Settings,
+    reserved: list[socket.socket],
+    reloading: Reloading,
+    announce: Callable[[], None],
+    lifetime: Lifetime,
 ) -> None:
     """Fork, and serve in each worker; the parent raises SystemExit."""
     reserve(reserved)
-    counts, figures = share_counts(settings.workers), Figures(settings.workers)
+    counts, figures, started = share_counts(settings.workers), SharedFigures(settings.workers), time.time()
     gc.freeze()  # what is there already is of all of them
-    worker = Workers(settings.workers, settings.log_format, figures, announce).run()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the parent says what else it says of each
+    writing = writing_at_once(settings.log_format, settings.log_level)
+    worker = Workers(settings.workers, writing, figures, Greetings(announce, lifetime.end)).run()
     alike.set(True)
     limits = settings.limits
     limits = replace(
@@ -419,11 +499,12 @@ def _serve_as_worker(
         max_subscribers=worker.share(limits.max_subscribers),
         max_client_memory=worker.share(limits.max_client_memory),
     )
-    with writing_logs(settings.log_format, worker.relay), ExitStack() as bound:
+    with writing_logs(settings.log_format, settings.log_level, worker.relay), ExitStack() as bound:
         try:
             sockets = [bound.enter_context(each) for each in bind_beside(reserved)]
-            crew = Crew(worker, counts, figures)
-            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, Hooks(worker.be_ready), crew))
+            crew = Crew(worker, counts, figures, started)
+            hooks = Hooks(lambda _: worker.be_ready())
+            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, hooks, crew))
         except LaurelsError as error:
             if worker.is_first:
                 raise
@@ -450,21 +531,24 @@ async def _serve(
     settings = replace(settings, limits=replace(settings.limits, max_connections=room))
     certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
     if certificate is not None:
-        reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
+        reloading.add(f"the certificate {settings.tls_cert}", certificate.reload, "certificate")
     async with AsyncExitStack() as opened:
-        routes = await opened.enter_async_context(open_routes(settings, reloading, crew))
+        measures: Measures = []
+        routes = await opened.enter_async_context(open_routes(settings, reloading, crew, measures))
         if hooks.beside is not None:
             await opened.enter_async_context(hooks.beside(routes.boards))
         await opened.enter_async_context(reloading.answering())
         shared = Shared(settings.limits, routes)
+        measures.append(shared.measure)
         protocol = (
             partial(Handshake, shared=shared, certificate=certificate)
             if certificate
             else partial(BoardProtocol, shared=shared)
         )
-        server = Server(_configure(routes, protocol, settings.limits), hooks.announce)
-        for ending in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+        announce = partial(hooks.announce, routes.boards.store.measure())
+        server = Server(_configure(routes, protocol, settings.limits), announce)
+        for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again at its end: that end is a good one
+            signal.signal(ending, lambda number, _: hooks.ended(number))
         alike.set(False)
         await server.serve(sockets)
 
@@ -504,7 +588,7 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format", "tls_cert", "tls_key", "workers"}  # which the server has itself
+    own = {"host", "port", "log_format", "log_level", "tls_cert", "tls_key", "workers"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
     limits = {"store_limits", "limits", "redis"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits

@@ -310,6 +310,9 @@ class TooManyRequests(LaurelsError):
     fields RateLimit-Policy and RateLimit.
     """
 
+    who = ""
+    """The principal, as the request log names it; empty if it is an address."""
+
     def __init__(self, detail: str, retry_after: int, limit: str, policies: Iterable[tuple[str, int, int]]) -> None:
         self.retry_after = retry_after
         self.policy = ", ".join(f'"{name}";q={burst};w={window}' for name, burst, window in policies)
@@ -324,15 +327,17 @@ class StoreError(LaurelsError):
 class StoreUnavailable(StoreError):
     """The store cannot answer or cannot write now; nothing was counted.
 
-    ``retry_after`` is in whole seconds. A subclass changes ``outcome`` and ``remedy``, the end of the message.
+    ``retry_after`` is in whole seconds, and ``setting`` the option of the server whose limit is met, if it is one. A
+    subclass changes ``outcome`` and ``remedy``, the end of the message.
     """
 
     outcome = "Nothing was counted"
     remedy = "try again"
 
-    def __init__(self, problem: str, *, retry_after: int = 1) -> None:
+    def __init__(self, problem: str, *, retry_after: int = 1, setting: str = "") -> None:
         self.problem = problem
         self.retry_after = retry_after
+        self.setting = setting
         super().__init__(f"{problem}. {self.outcome}: {self.remedy}.")
 
 

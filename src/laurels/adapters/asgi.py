@@ -80,7 +80,7 @@ class Application:
             response = self.routes.fail(call, request, error)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = self.routes.fail(call, request, error)
-        response = self.routes.gate.release(request, call.route, request.method, response, monotonic() - begun)
+        response = self.routes.gate.release(request, call, response, monotonic() - begun)
         await _respond(response, scope, receive, send)
 
     async def _answer(self, call: Call, request: Request, receive: ASGIReceiveCallable) -> Response:

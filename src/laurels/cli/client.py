@@ -58,6 +58,7 @@ from laurels.limits import (
     format_size,
 )
 from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summary
+from laurels.tracing import trace_headers
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Client:
         self._via = f" through {self._proxy}" if self._proxy else ""
         self._credential = credential
         self._http = httpx.AsyncClient(
-            headers=HEADERS | ({"authorization": f"Bearer {credential.text}"} if credential else {}),
+            headers=HEADERS | trace_headers() | ({"authorization": f"Bearer {credential.text}"} if credential else {}),
             timeout=TIMEOUT,
             trust_env=False,
             proxy=self._proxy.url if self._proxy else None,
