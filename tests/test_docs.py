@@ -158,7 +158,8 @@ def test_sections_of_the_runbook_say_all() -> None:
 
 def test_anchors_lead_somewhere() -> None:
     """Each link to a part of a page has that part."""
-    parts = {page.name: {_anchor(head) for head in re.findall(r"^#+ (.+)$", page.read_text(), re.M)} for page in PAGES}
+    heads = {page.name: re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE) for page in PAGES}
+    parts = {name: set(map(_anchor, found)) for name, found in heads.items()}
     for page in PAGES:
         for name, part in re.findall(r"\]\((?:docs/)?([\w-]+\.md)?#([^)]+)\)", page.read_text()):
             assert part in parts[name or page.name], (page.name, name, part)

@@ -108,6 +108,10 @@ MAY_IMPORT = {
     | laurels("version", "lifetime", "tracing")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
+    "laurels.answers": laurels("limits", "access", "definition", "stores.contract", "http"),
+    "laurels.blocking": set[str](),
+    "laurels.client": laurels("version", "limits", "errors", "optional", "definition", "entries", "declaring")
+    | laurels("stores.contract", "http", "tracing", "answers", "blocking"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
         "audit",
@@ -124,8 +128,8 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd", "logs", "tracing"),
-    "laurels.__init__": laurels("version"),
+    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client"),
+    "laurels.__init__": laurels("version", "errors", "client"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
     "infra.errors": laurels("errors"),
