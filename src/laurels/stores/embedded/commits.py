@@ -419,9 +419,9 @@ class Commits:
             _log.error("The journal cannot be written, and submits are refused until it can: %s", self.failure)
 
     def _commit_batch(self, batch: Batch) -> Failure | None:
-        began = time.monotonic()
+        self.figures.begin()
         failure = self._commit(batch.encoded, batch.metadata, batch.answers, batch.forget_until)
-        self.figures.add(batch, time.monotonic() - began, failure)
+        self.figures.add(batch, failure)
         return failure
 
     def _look(self) -> Failure | None:
