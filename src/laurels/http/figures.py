@@ -40,6 +40,7 @@ FIGURES = {
     "newest_record_ahead_seconds": Meaning("By how much the order of submits is ahead of the clock that was set back."),
     # The journal of the embedded store
     "commit_duration_seconds": Meaning("How long a batch of changes takes to become durable.", "histogram"),
+    "commit_fsync_seconds": Meaning("How long it waits for the disk to have it: its share in that.", "histogram"),
     "commit_records": Meaning("Changes that became durable together, each entry of a batch one.", "histogram"),
     "commit_bytes": Meaning("Their bytes.", "histogram"),
     "commit_failures": Meaning("Batches that could not be written; what was in them was a 503.", "counter"),
