@@ -42,10 +42,10 @@ SCOPES = {
     "define": ["define", "undefine", "drop"],
     "tokens": ["give_token"],
     "metrics": ["metrics"],
-    "admin": ["keys", "revoke", "audit"],
+    "admin": ["keys", "revoke", "audit", "back_up"],
 }
 """Section 6 of the contract: what each scope may do. "submit" has "submit:self" in it, "admin" has all."""
-EVERYWHERE = {"keys", "revoke", "audit"}
+EVERYWHERE = {"keys", "revoke", "audit", "back_up"}
 """What concerns all boards, and takes the pattern for them."""
 NOWHERE = {"boards", "metrics", "give_token"}
 """What can be done without a right on any one board."""

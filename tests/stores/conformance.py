@@ -175,6 +175,15 @@ class Conformance(Guarantees, Hiding):
         with requires(store.capabilities.one_state):
             assert await submit_for_change(store, KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
 
+    async def test_backup(self, store: Store) -> None:
+        """A backup has an end, or is refused before it is begun, with what to do instead."""
+        await store.submit(KART, Submission("v", 2077))
+        if store.capabilities.backups:
+            assert list(check_passing([chunk async for chunk in store.backup()]))
+        else:
+            with pytest.raises(NotKept, match="cannot make backups: .*`laurels export`"):
+                store.backup()
+
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:
         """A change has the standings just before and just after."""
         await fill(store, KART, {"v": 2077, "silverhand": 34})

@@ -114,6 +114,6 @@ def too_large(limit: int) -> HTTPError:
     )
 
 
-def overloaded(detail: str) -> HTTPError:
-    """Return the error for a limit of the server that is reached for the moment."""
-    return HTTPError(503, detail, headers=((b"retry-after", b"1"),))
+def overloaded(detail: str, retry_after: int = 1) -> HTTPError:
+    """Return the error for a limit of the server that is reached for the moment; ``retry_after`` is in seconds."""
+    return HTTPError(503, detail, headers=((b"retry-after", b"%d" % retry_after),))
