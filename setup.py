@@ -15,9 +15,20 @@ from setuptools import Extension, setup
 
 SANITIZE = os.environ.get("LAURELS_SANITIZE") == "1"
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-DLAURELS_FAULTS=50"]
-FLAGS = SANITIZED if SANITIZE else ["-O3"]
+IS_WINDOWS = sys.platform == "win32"
+FLAGS = SANITIZED if SANITIZE else ["/O2"] if IS_WINDOWS else ["-O3"]
 
 COMPILES = not {"dist_info", "egg_info", "sdist"} & {*sys.argv}  # these only list the sources
+
+INDEX = ("laurels.ranking.index", "laurels.ranking.packed")
+SERVICE = (
+    "laurels.access.marks",
+    "laurels.access.rates",
+    "laurels.adapters.request_counts",
+    "laurels.adapters.fast_path",
+    "laurels.stores.embedded.key_table",
+    "laurels.stores.embedded.status",
+)  # which Windows has not
 
 EXTENSIONS = [
     Extension(
@@ -26,16 +37,7 @@ EXTENSIONS = [
         extra_compile_args=FLAGS + os.environ.get("CFLAGS", "").split(),
         extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
     )
-    for name in (
-        "laurels.ranking.index",
-        "laurels.ranking.packed",
-        "laurels.access.marks",
-        "laurels.access.rates",
-        "laurels.adapters.request_counts",
-        "laurels.adapters.fast_path",
-        "laurels.stores.embedded.key_table",
-        "laurels.stores.embedded.status",
-    )
+    for name in (INDEX if IS_WINDOWS else INDEX + SERVICE)
 ]
 
 setup(

@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "laurels.version": set[str](),
     "laurels.limits": set[str](),
     "laurels.clock": set[str](),
+    "laurels.loop_thread": laurels("errors"),
+    "laurels.pytest": laurels("loop_thread"),
     "laurels.errors": laurels("limits"),
     "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),
@@ -134,6 +136,7 @@ MAY_IMPORT = {
     "infra.valkey": infra("functions", "network", "settings"),
     "infra.monitoring": infra("functions", "settings"),
     "infra.rotation": infra("functions", "settings"),
+    "infra.smoke": set[str](),
     "infra.stack": infra("functions", "cache", "gateway", "guard", "monitoring", "rotation", "settings", "valkey"),
     "infra.app": infra("settings", "stack") | laurels("errors"),
     # Without aws_cdk: no construct of the stack is among these.

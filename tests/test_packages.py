@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -11,22 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
+import msgspec
 import pytest
 
 from laurels import __version__
 from tests.asking import ask
 from tests.conftest import started
 from tests.newcomer import ROOT, WHEELHOUSE, clone, environment, origin, run
+from tests.processes import FOREIGN, end
+from tests.redis_servers import running as running_redis
 
 if TYPE_CHECKING:
-    from subprocess import CompletedProcess
+    from tests.conftest import Server
 
 __all__ = ["clone", "origin"]
 
 UV = [str(Path(sys.executable).with_name("uv")), "--no-cache", "--offline", "--quiet"]
 ONLY = ["--no-index", "--find-links", str(WHEELHOUSE)]
 SOURCES = ("*.pyx", "*.pxi", "*.pxd")
-AS_IT_IS = ("*.py", "*.pyi", "py.typed", "*.html", "*.css", "*.js")
+AS_IT_IS = ("*.py", "*.pyi", "py.typed", "*.html", "*.css", "*.js", "*.lua")
 COMPILED = sysconfig.get_config_var("EXT_SUFFIX")
 
 
@@ -66,28 +70,42 @@ class Installed:
         self.directory.mkdir()
         self.environment = environment(PATH=f"{self.bin}:{environment()['PATH']}")
 
-    def run(self, *command: str, status: int = 0) -> CompletedProcess[str]:
+    def run(self, *command: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command of the environment."""
         return run([str(self.bin / command[0]), *command[1:]], self.directory, self.environment, status)
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Install the wheel with pip."""
+def light(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Install the wheel with pip, and no extra."""
     installed = Installed(tmp_path_factory.mktemp("wheel"))
     run([sys.executable, "-m", "venv", str(installed.bin.parent)], installed.directory, environment())
     installed.run("pip", "install", "--quiet", str(wheel))
     return installed
 
 
-def serves(installed: Installed) -> bool:
-    """Return whether the service takes a score and ranks it, and its data is where it was started."""
-    command = [str(installed.bin / "laurels"), "serve", "--port", "0"]
-    with started(command, installed.environment, installed.directory) as server:
+def install_with_uv(wheel: Path, directory: Path, extra: str) -> Installed:
+    """Return an environment that uv made, with the wheel and one of its extras."""
+    installed = Installed(directory)
+    run([*UV, "venv", "--python", sys.executable, str(installed.bin.parent)], directory, environment())
+    pip = [*UV, "pip", "install", *ONLY, "--python", str(installed.bin.parent)]
+    run([*pip, f"{wheel}[{extra}]"], directory, environment())
+    return installed
+
+
+def serves(installed: Installed, *options: str, **variables: str) -> bool:
+    """Return whether the service takes a score and ranks it."""
+    command = [str(installed.bin / "laurels"), "serve", "--port", "0", *options]
+    with started(command, installed.environment | variables, installed.directory) as server:
         submitted = ask(server, "POST", "/mario-kart/v", {"score": 2077}).status
         standing = ask(server, "GET", "/mario-kart/v").body
-    kept = (installed.directory / "laurels-data" / "journal.db").exists()
-    return (submitted, standing, kept) == (202, b'{"score":2077,"rank":0}', True)
+    return (submitted, standing) == (202, b'{"score":2077,"rank":0}')
+
+
+def test_kinds_of_files() -> None:
+    """Every file of the package that git has is of a kind that is packed, or is compiled."""
+    tracked = run(["git", "ls-files", "src/laurels"], ROOT, environment()).stdout.split()
+    assert {name.removeprefix("src/") for name in tracked} <= files(*AS_IT_IS, *SOURCES)
 
 
 def test_source_distribution(sdist: Path) -> None:
@@ -112,31 +130,76 @@ def test_wheel(wheel: Path) -> None:
     assert len(licences) == 1
 
 
-def test_wheel_serves(installed: Installed) -> None:
-    """From the wheel, in an empty directory, with nothing of a checkout."""
-    place = installed.run("python", "-c", "import laurels; print(laurels.__file__)").stdout
-    assert Path(place).is_relative_to(installed.bin.parent)
-    assert installed.run("laurels", "--version").stdout == f"laurels, version {__version__}\n"
-    assert installed.run("python", "-m", "laurels", "--help").stdout.startswith("Usage:")
-    assert serves(installed)
+def test_light(light: Installed, server: Server) -> None:
+    """Without an extra there are the index, and the commands that ask a service; it has nothing that only serves."""
+    packages = {line.partition("==")[0].lower() for line in light.run("pip", "freeze").stdout.splitlines()}
+    assert not packages & {"uvicorn", "uvloop", "httptools", "websockets", "prometheus-client", "pyjwt", "cryptography"}
+    place = light.run("python", "-c", "import laurels; print(laurels.__file__)").stdout
+    assert Path(place).is_relative_to(light.bin.parent)
+    index = "from laurels.ranking import Index; index = Index(); index.put('v', 7); print(index.standing('v'))"
+    assert light.run("python", "-c", index).stdout == "(7, 0)\n"
+    assert light.run("laurels", "--version").stdout == f"laurels, version {__version__}\n"
+    assert light.run("python", "-m", "laurels", "--help").stdout.startswith("Usage:")
+    light.run("laurels", "submit", "light", "v", "2077", "--server", server.url)
+    assert "2077" in light.run("laurels", "top", "light", "--server", server.url).stdout
+    light.run("laurels", "access", "init", "access.toml")
+    light.run("laurels", "access", "check", "access.toml")
 
 
-def test_uv(wheel: Path, tmp_path: Path) -> None:
-    """From an environment that uv made, with the wheel that it built from the source distribution."""
-    installed = Installed(tmp_path)
-    run([*UV, "venv", "--python", sys.executable, str(installed.bin.parent)], tmp_path, environment())
-    run([*UV, "pip", "install", *ONLY, "--python", str(installed.bin.parent), str(wheel)], tmp_path, environment())
-    assert serves(installed)
-
-
-def test_extra_as_printed(installed: Installed) -> None:
+@pytest.mark.slow
+def test_extra_as_printed(light: Installed) -> None:
     """A command that needs an extra prints the line that installs it; typed as it is, it does."""
-    refused = installed.run("laurels", "momento-local", "--help", status=1).stderr
-    line = refused.rpartition("not installed: ")[2].strip()
-    assert line == "pip install 'laurels[momento]'"
-    run(["bash", "-c", line], installed.directory, installed.environment)
-    assert installed.run("laurels", "momento-local", "--help").stdout.startswith("Usage:")
-    assert "not installed" not in installed.run("laurels", "--help").stdout
+    for command, extra in (("serve", "server"), ("momento-local", "momento")):
+        refused = light.run("laurels", command, "--help", status=1).stderr
+        line = refused.rpartition("not installed: ")[2].strip()
+        assert line == f"pip install 'laurels[{extra}]'"
+        run(["bash", "-c", line], light.directory, light.environment)
+        assert light.run("laurels", command, "--help").stdout.startswith("Usage:")
+    assert "not installed" not in light.run("laurels", "--help").stdout
+
+
+@pytest.mark.slow
+def test_server_extra(wheel: Path, tmp_path: Path) -> None:
+    """With it the service runs in an empty directory, and its data are there."""
+    installed = install_with_uv(wheel, tmp_path, "server")
+    assert serves(installed)
+    assert (installed.directory / "laurels-data" / "journal.db").exists()
+
+
+@pytest.mark.slow
+def test_redis_extra(wheel: Path, tmp_path: Path) -> None:
+    """With it the service runs over Redis."""
+    installed = install_with_uv(wheel, tmp_path, "redis")
+    with running_redis(tmp_path / "redis", appendonly="yes", appendfsync="always") as node:
+        assert serves(installed, "--store", node.url)
+
+
+@pytest.mark.slow
+def test_momento_extra(wheel: Path, tmp_path: Path) -> None:
+    """With it the service runs over Momento, and there is a local server to try that with."""
+    installed = install_with_uv(wheel, tmp_path, "momento")
+    local = [str(installed.bin / "laurels"), "momento-local", "--port", "0", "--account-port", "0", "--json"]
+    with subprocess.Popen([*local, "--cache", "boards"], stdout=subprocess.PIPE, env=installed.environment) as process:
+        assert process.stdout is not None
+        told = msgspec.json.decode(process.stdout.readline())
+        variables = {"MOMENTO_API_KEY": told["api_key"], "MOMENTO_ENDPOINT": told["endpoint"]}
+        try:
+            assert serves(installed, "--store", "momento:boards", **variables)
+        finally:
+            end(process)
+
+
+@pytest.mark.slow
+def test_aws_extra(wheel: Path, tmp_path: Path) -> None:
+    """With it an access file is put where functions read it; a service is not part of it."""
+    installed = install_with_uv(wheel, tmp_path, "aws")
+    (installed.directory / "access.toml").write_text('[public]\nscopes = ["read"]\n')
+    with started([sys.executable, "-m", "moto.server", "-p", "0"], FOREIGN) as ssm:
+        aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-central-1"}
+        installed.environment |= aws | {"AWS_ENDPOINT_URL_SSM": ssm.url}
+        done = installed.run("laurels", "access", "put", "access.toml", "--parameter", "/laurels/dev/access")
+    assert "access.toml is in the parameter /laurels/dev/access" in done.stdout
+    assert "'laurels[server]'" in installed.run("laurels", "serve", status=1).stderr
 
 
 def test_oldest_python(monkeypatch: pytest.MonkeyPatch) -> None:

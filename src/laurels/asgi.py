@@ -9,8 +9,9 @@ Such an application takes every request below its path, and opens the store with
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,11 +21,14 @@ from laurels.stores.contract import TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     from laurels.adapters.asgi import OpeningApplication
     from laurels.stores.contract import Order
+
+
+PATHS = frozenset({"data", "boards", "access", "audit_log"})
 
 
 def create_app(  # noqa: PLR0913 - one argument a setting
@@ -53,11 +57,11 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     It opens its store when its server starts it. An application that is mounted is told of no start: it opens at its
     first request, unless the one that it is mounted in runs its :meth:`~OpeningApplication.lifespan`.
     """
-    given = {
-        "data": Path(data),
+    given: dict[str, Any] = {
+        "data": data,
         "store": store,
-        "boards": None if boards is None else Path(boards),
-        "access": None if access is None else Path(access),
+        "boards": boards,
+        "access": access,
         "open": open,
         "order": order,
         "ttl_seconds": ttl_seconds,
@@ -66,8 +70,16 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "cors_origins": cors_origins,
         "metrics": metrics,
         "log_requests": log_requests,
-        "audit_log": None if audit_log is None else Path(audit_log),
+        "audit_log": audit_log,
         "limits": limits,
         "store_limits": store_limits,
     }
-    return make_application(msgspec.convert(given, Settings))
+    return make_application(read_settings(given))
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """Return settings as arguments of :func:`create_app` say them; raise TypeError for an unknown one, or as that."""
+    if unknown := given.keys() - inspect.signature(create_app).parameters.keys():
+        raise TypeError(f"There is no such setting: {', '.join(sorted(unknown))}")
+    paths = {name: Path(given[name]) for name in PATHS & given.keys() if given[name] is not None}
+    return msgspec.convert({**given, **paths}, Settings)

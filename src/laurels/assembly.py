@@ -26,7 +26,15 @@ from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts, share_counts
-from laurels.adapters.server import Server, bind, bind_beside, connections_within_descriptors, reserve, say_where
+from laurels.adapters.server import (
+    Server,
+    accepting,
+    bind,
+    bind_beside,
+    connections_within_descriptors,
+    reserve,
+    say_where,
+)
 from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
 from laurels.audit.file import AuditFile
@@ -89,6 +97,7 @@ log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
+LOOPBACK = "127.0.0.1"
 SHUTDOWN_SECONDS = 5
 """How long clients have to take their answers at the end, after the time that a body may take."""
 
@@ -96,7 +105,7 @@ SHUTDOWN_SECONDS = 5
 class Settings(Struct, frozen=True):
     """The settings of a server."""
 
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     port: int = 8000
     store: str = "embedded"
     data: Path = Path("laurels-data")
@@ -450,26 +459,46 @@ async def _serve(
             await opened.enter_async_context(hooks.beside(routes.boards))
         await opened.enter_async_context(reloading.answering())
         shared = Shared(settings.limits, routes)
-        server = Server(
-            uvicorn.Config(
-                Application(routes, send_timeout=settings.limits.send_timeout),
-                http=partial(Handshake, shared=shared, certificate=certificate)  # type: ignore[arg-type]
-                if certificate
-                else partial(BoardProtocol, shared=shared),
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
-            ),
-            hooks.announce,
+        protocol = (
+            partial(Handshake, shared=shared, certificate=certificate)
+            if certificate
+            else partial(BoardProtocol, shared=shared)
         )
+        server = Server(_configure(routes, protocol, settings.limits), hooks.announce)
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
         alike.set(False)
         await server.serve(sockets)
+
+
+def _configure(routes: Routes, protocol: Callable[..., asyncio.Protocol], limits: Limits) -> uvicorn.Config:
+    return uvicorn.Config(
+        Application(routes, send_timeout=limits.send_timeout),
+        http=protocol,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(limits.body_timeout + SHUTDOWN_SECONDS),
+    )
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[str]:
+    """Serve in the loop that runs already, on a free port of this machine alone; yield the URL.
+
+    It takes no signals and writes no log of its own, and ends with the block: for tests of programs, which start many.
+    Raises as :func:`open_routes`.
+    """
+    (listening,) = bind(LOOPBACK, 0)
+    settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, [listening]))
+    with listening:
+        async with open_routes(settings) as routes:
+            config = _configure(routes, partial(BoardProtocol, shared=Shared(settings.limits, routes)), settings.limits)
+            async with accepting(config, listening):
+                yield f"http://{LOOPBACK}:{listening.getsockname()[1]}"
 
 
 def application() -> OpeningApplication:

@@ -45,6 +45,7 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── NotOpenHere               what was opened is closed, or belongs to another thread or process
     ├── BackupError
     │   ├── BackupDamaged         a part of a backup is not what was written
     │   ├── NothingToRestore      there is no backup, or none of that time
@@ -58,6 +59,7 @@
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
+    ├── NotOnWindows              a part of Laurels needs what Windows does not have
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
@@ -543,17 +545,30 @@ class NewerFormat(StoreError):
     """A file of the data directory was written by a newer version of Laurels.
 
     ``found`` is the number of its format, or, if that is a known one, what in the file this version does not know.
+    ``writer`` is the version that made the directory of its format, if the directory says so: those since 0.9 do.
     """
 
-    def __init__(self, file: Path, found: int | str, known: int) -> None:
+    def __init__(self, file: Path, found: int | str, known: int, writer: str | None = None) -> None:
         self.file = file
         self.found = found
+        self.writer = writer
         problem = (
             f"has format {found}, and this version of Laurels knows those up to {known}"
             if isinstance(found, int)
             else f"has content that this version of Laurels does not know ({found})"
         )
-        super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+        which = f"version {writer}, which wrote it," if writer else "the version that wrote it,"
+        super().__init__(
+            f"{file} {problem}. Nothing was changed. Run {which} or a later one, or restore a backup from before that "
+            "version was started here."
+        )
+
+
+class NotOpenHere(LaurelsError):
+    """What was opened is closed, or cannot be called from this thread or this process."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}.")
 
 
 class BackupError(LaurelsError):
@@ -668,6 +683,18 @@ class ExtraMissing(LaurelsError):
         self.package = package
         self.install_command = install_command
         super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
+
+
+class NotOnWindows(LaurelsError):
+    """A part of Laurels needs what Windows does not have."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        super().__init__(
+            f"{part} does not run on Windows, which has neither its event loop (uvloop) nor its locks on files "
+            "(fcntl): run it in WSL, in a container, or on Linux or macOS. The index, the client and the commands that "
+            "ask a service run here."
+        )
 
 
 class BoardsFileUnusable(LaurelsError):

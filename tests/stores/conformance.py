@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from laurels.backup.reading import check_passing
 from laurels.definition import Definition
 from laurels.errors import NotKept, StoreUnavailable
 from laurels.stores.contract import (

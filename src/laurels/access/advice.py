@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import time
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 OF_PUBLIC, OF_PLAYERS = {"read", "metrics"}, {"read", "submit:self"}
 """The scopes that whoever asks, and whoever plays, may have without harm."""
+IS_POSIX = os.name == "posix"
+"""Whether the mode of a file says who else can use it."""
 
 
 def read_with_advice(file: Path) -> AccessFile:
@@ -62,10 +65,10 @@ def _of_keys(found: AccessFile, now: float) -> Iterator[str]:
 
 
 def _of_files(found: AccessFile, file: Path) -> Iterator[str]:
-    if file.stat().st_mode & stat.S_IWOTH:
+    if IS_POSIX and file.stat().st_mode & stat.S_IWOTH:
         yield f"{file} can be written by every user of this machine: chmod o-w {file}"
     secret = found.players.secret if found.players else None
     if secret is not None and secret.startswith(f"{FILE}:"):
         place = secret_file(secret, file)
-        if place.exists() and place.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        if IS_POSIX and place.exists() and place.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
             yield f"{place}, a secret, can be read by every user of this machine: chmod o-rw {place}"

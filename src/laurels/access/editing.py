@@ -8,7 +8,6 @@ and is only written if it says what it should. Whoever edits holds a lock on the
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -27,6 +26,13 @@ from laurels.access.keys import hide_keys
 from laurels.access.principal import EVERY_BOARD
 from laurels.errors import AccessFileNotEdited, AccessFileUnusable
 from laurels.wording import quote
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # on Windows
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -89,7 +95,7 @@ def _may_administer(rights: Key | Public, now: float) -> bool:
 def write_new(file: Path, text: str) -> None:
     """Write a file that only its owner reads; raise AccessFileNotEdited if there is one."""
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise _not_edited(file, error) from error
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
@@ -101,6 +107,8 @@ def write_new(file: Path, text: str) -> None:
 def _edit(file: Path, edit: Callable[[str, AccessFile], tuple[str, dict[str, Key]]]) -> None:
     """Write the text that ``edit`` returns, unless it does not hold the keys that it returns as well."""
     read_access(file, on_lambda=None)  # which says what is wrong with it, before it is locked
+    if not HAS_LOCKS:
+        raise AccessFileNotEdited(file, "Windows has no locks of the kind that keep edits apart: edit it by hand")
     try:
         target = file.resolve(strict=True)
         with _locked(target):

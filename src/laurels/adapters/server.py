@@ -12,19 +12,23 @@ Descriptors are kept back for files: a service that has none left can take a req
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
 import resource
 import socket
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from laurels.errors import AddressUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 log = logging.getLogger(__name__)
 uvicorn_log = logging.getLogger("uvicorn.error")
@@ -33,6 +37,8 @@ ACCEPTS = 16
 """Connections accepted in one turn of the loop, and descriptors of each socket that is listened on."""
 NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """The errors for one address of a host that does not matter if the host has another, such as ::1 without IPv6."""
+END_SECONDS, END_LOOKS_SECONDS = 1.0, 0.001
+"""How long requests have to end when a server in a running loop ends, and how often it is looked whether they have."""
 EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - what may be meant
 """The hosts that stand for all addresses of the machine, and are none to ask for."""
 SPARE_DESCRIPTORS = 128
@@ -58,6 +64,28 @@ class Server(uvicorn.Server):
                 raise AddressUnusable(host, port, os.strerror(error.errno or 0)) from error
         await super().startup([each.dup() for each in bound for _ in range(ACCEPTS)])
         self._announce()
+
+
+@asynccontextmanager
+async def accepting(config: uvicorn.Config, bound: socket.socket) -> AsyncIterator[None]:
+    """Accept connections at a bound socket for as long as the block lasts; then end them, at once if they are idle."""
+    config.load()
+    state, loop = ServerState(), asyncio.get_running_loop()
+    make = partial(config.http_protocol_class, config=config, server_state=state, app_state={})  # type: ignore[call-arg]
+    server = await loop.create_server(make, sock=bound, backlog=config.backlog)
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn tells of no end
+                    await asyncio.sleep(END_LOOKS_SECONDS)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await server.wait_closed()
 
 
 def say_where(sockets: Sequence[socket.socket], host: str, board: str = "BOARD", *, is_secure: bool) -> None:

@@ -58,7 +58,7 @@ class Rebuild:
     def take_base(self, base: Base) -> None:
         """Make the journal, with nothing in it."""
         if base.format > FORMAT:
-            raise NewerFormat(self._path, base.format, FORMAT)
+            raise NewerFormat(self._path, base.format, FORMAT, base.version)
         if self._until < base.time:
             raise NothingToRestore(
                 f"The backup is of {format_time(base.time)} or later, and --until is {format_time(self._until)}: "

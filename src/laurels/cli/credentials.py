@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import stat
 from pathlib import Path
 
@@ -23,6 +22,13 @@ from laurels.cli.errors import KeyUnusable
 from laurels.cli.printing import write
 from laurels.errors import explain_os_error
 from laurels.limits import CREDENTIAL_CHARACTERS
+
+try:
+    import resource
+except ModuleNotFoundError:  # on Windows
+    WRITES_CORES = False
+else:
+    WRITES_CORES = True
 
 VARIABLE = "LAURELS_KEY"
 BARE = (
@@ -50,7 +56,8 @@ class Credential(Struct, frozen=True):
             raise KeyUnusable(f"There is no key in {self.source}: it must hold a key or a token, and nothing else.")
         if self.text.startswith(PREFIX) and not is_key(self.text):
             raise KeyUnusable(f"The key in {self.source} is mistyped, or not whole: its checksum is wrong.")
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        if WRITES_CORES:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
     def __repr__(self) -> str:
         """Return nothing of the key."""
@@ -108,6 +115,7 @@ def _read_file(file: Path) -> Credential:
             content = source.read(CREDENTIAL_CHARACTERS + 3)
     except (OSError, ValueError) as error:
         raise KeyUnusable(f"The key in {file} cannot be read: {explain_os_error(error)}.") from error
-    if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
+    is_shared = os.name == "posix" and status.st_mode & (stat.S_IROTH | stat.S_IWOTH)
+    if is_shared and stat.S_ISREG(status.st_mode):
         write(f"Warning: every user of this machine can read the key in {file}: chmod 600 {file}", err=True)
     return Credential(content.decode(errors="replace").strip(), str(file))

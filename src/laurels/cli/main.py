@@ -11,7 +11,7 @@ import click
 
 from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable, SourceFailed
 from laurels.cli.printing import write
-from laurels.errors import AnswerLost, BadServerURL, ExtraMissing, LaurelsError
+from laurels.errors import AnswerLost, BadServerURL, ExtraMissing, LaurelsError, NotOnWindows
 from laurels.optional import load
 from laurels.version import __version__
 from laurels.visible import escape
@@ -116,7 +116,7 @@ class Commands(click.Group):
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """Load a command; return None if there is none of that name."""
-        if name in {"serve", "demo"}:  # which handles SIGHUP, but only when it has been imported
+        if name in {"serve", "demo"} and hasattr(signal, "SIGHUP"):  # handled only when the service has been imported
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         place = next((section[name] for section in SECTIONS.values() if name in section), None)
         if place is None:
@@ -135,6 +135,8 @@ class Commands(click.Group):
             command = self.get_command(ctx, name)
         except ExtraMissing:
             return f"(not installed: `laurels {name}` says how to)"  # a command line would be wrapped here
+        except NotOnWindows:
+            return "(not on Windows)"
         return command.get_short_help_str(80) if command else ""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import httpx
 from msgspec import Struct
 
-from laurels.assembly import STORES, Settings, open_application
 from laurels.cli.client import Client
 from laurels.cli.environment import hide_password
 from laurels.http.messages import DEFAULT_ORIGIN
+from laurels.optional import load
 from laurels.stores.redis.settings import RedisSettings
+from laurels.stores.redis.url import SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from laurels.cli.credentials import Credential
 
 SERVICES = ("http://", "https://")
+STORES = {"embedded", "momento", *SCHEMES}
+"""The schemes of stores, which are opened only for a side that is one: that takes what the service needs."""
 
 
 class Side(Struct, frozen=True):
@@ -63,9 +66,9 @@ async def open_side(side: Side) -> AsyncIterator[Client]:
             yield client
         return
     directory = side.directory
-    settings = Settings(data=directory) if directory else Settings(store=side.place, redis=side.redis)
-    async with open_application(settings) as application:
-        transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
+    where = {"data": directory} if directory else {"store": side.place, "redis": side.redis}
+    async with load("laurels.assembly:open_application")(load("laurels.assembly:Settings")(**where)) as application:
+        transport = httpx.ASGITransport(application)
         with _without_audit():
             async with Client(DEFAULT_ORIGIN, transport=transport) as client:
                 yield client

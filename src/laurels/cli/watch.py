@@ -63,7 +63,7 @@ def watch(  # noqa: PLR0913 - the options of the command
 
 
 async def _follow(client: Client, board: str, views: Sequence[Mapping[str, Any]], display: Display) -> None:
-    if isinstance(display, Drawing):
+    if isinstance(display, Drawing) and hasattr(signal, "SIGWINCH"):  # on Windows it is drawn anew at the next change
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, display.draw)
     async with aclosing(client.live(board, *views)) as events:
         async for event in events:

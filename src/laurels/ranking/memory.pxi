@@ -22,20 +22,40 @@ cdef extern from *:
     #include <stdint.h>
     #include <stdlib.h>
     #include <string.h>
+    #ifdef _WIN32
+    #include <malloc.h>
+    #else
     #include <sys/mman.h>
-    #ifdef __SSE2__
+    #endif
+    #if defined(__SSE2__) || defined(_M_X64)
+    #define HAS_SSE2
     #include <emmintrin.h>
     #endif
-    #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    #if !defined(_MSC_VER) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
     #error "the packed format and the records are little-endian"
+    #endif
+    #ifdef _MSC_VER                         /* which knows the builtins of GCC and clang by other names */
+    #include <intrin.h>
+    #define __builtin_bswap64 _byteswap_uint64
+    static inline unsigned long __builtin_ctzll(uint64_t x) {
+        unsigned long place;
+        _BitScanForward64(&place, x);
+        return place;
+    }
+    #ifdef HAS_SSE2
+    #define PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+    #else
+    #define PREFETCH(p) __prefetch(p)
+    #endif
+    #else
+    /* The empty statement lets no compiler drop a function that does nothing but prefetch. */
+    #define PREFETCH(p) do { __builtin_prefetch(p); __asm__ volatile (""); } while (0)
     #endif
 
     #define CHUNK ((size_t)1 << 21)
     #define PAGE ((size_t)4096)
     #define NONE 0xFFFFFFFFu                /* no node */
     #define MOST_ENTRIES 0xFFFFFFFEu
-    /* The empty statement lets no compiler drop a function that does nothing but prefetch. */
-    #define PREFETCH(p) do { __builtin_prefetch(p); __asm__ volatile (""); } while (0)
 
     /* LAURELS_FAULTS: one allocation in so many fails; only the fuzzed build defines it. */
     #ifdef LAURELS_FAULTS
@@ -50,6 +70,11 @@ cdef extern from *:
 
     static void *resize(void *block, size_t size) { return allocation_fails() ? NULL : realloc(block, size); }
 
+    #ifdef _WIN32
+    static void *map_chunk(void) { return allocation_fails() ? NULL : _aligned_malloc(CHUNK, CHUNK); }
+    static void advise_huge_page(void *chunk) { (void)chunk; }
+    static void unmap_chunk(void *chunk) { _aligned_free(chunk); }
+    #else
     static void *map_chunk(void) {
         char *all, *start;
         if (allocation_fails()) return NULL;
@@ -68,12 +93,13 @@ cdef extern from *:
     }
 
     static void unmap_chunk(void *chunk) { munmap(chunk, CHUNK); }
+    #endif
 
     /* The first place of x in a[0..cap), where it must be; reads up to a[cap rounded up to 16]. Up to 64, nothing ends
        it early: a branch that depended on the place would be guessed wrong, after waiting for memory. */
     static inline uint32_t place_of(const uint32_t *a, uint32_t cap, uint32_t x) {
         uint32_t i = 0;
-    #ifdef __SSE2__
+    #ifdef HAS_SSE2
         const __m128i want = _mm_set1_epi32((int)x);
         for (;; i += 64) {
             uint64_t found = 0;

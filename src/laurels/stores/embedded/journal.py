@@ -42,6 +42,7 @@ answered once more.
 between two commits: a journal that could not be compacted for long does not stay as large as it was then.
 
 **What a later version wrote** is recognised by the format in ``origin``, which is checked before anything else is read.
+``PRAGMA user_version`` is the version of Laurels that gave the file its format, so that the error can name it.
 A file of an earlier format is upgraded in one transaction (:mod:`laurels.stores.embedded.upgrade`): if the process is
 killed meanwhile, the next begins it again.
 """
@@ -74,6 +75,7 @@ from laurels.stores.embedded.sqlite_file import (
     FORMAT,
     OLDEST_FORMAT,
     SECOND_FORMAT,
+    SIGN,
     check_header,
     connect_read_only,
     translate_errors,
@@ -149,6 +151,7 @@ def create(path: Path, origin: Origin) -> None:
             db.execute("PRAGMA synchronous=FULL")
             db.execute(BATCHES)
             _create_tables(db, origin)
+            db.execute(SIGN)
             db.execute("PRAGMA journal_mode=WAL")  # last: when a log is copied at the end, SQLite ignores errors
         finally:
             db.close()
@@ -357,6 +360,7 @@ class Journal:
         else:
             self._execute("DROP TABLE origin")
             _create_tables(self._db, origin)
+        self._execute(SIGN)
         self._execute("COMMIT")
         self.origin = origin
 

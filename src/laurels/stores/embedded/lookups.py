@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import DecodeError
 
-from laurels.errors import DirectoryUnusable, NewerFormat, StoreUnavailable
+from laurels.errors import DirectoryUnusable, StoreUnavailable
 from laurels.stores.embedded import journal_rows
 from laurels.stores.embedded.snapshot import Snapshot
-from laurels.stores.embedded.sqlite_file import FORMAT, connect_read_only
+from laurels.stores.embedded.sqlite_file import connect_read_only, newer_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -218,4 +218,4 @@ class DiskLookups:
         try:
             return row.find(key)
         except DecodeError as error:
-            raise NewerFormat(self._journal_path, f"answer {tick}", FORMAT) from error
+            raise newer_format(self._journal_path, f"answer {tick}") from error

@@ -36,7 +36,7 @@ import msgspec
 from msgspec import DecodeError, ValidationError
 
 from laurels.definition import Definition
-from laurels.errors import DataDamaged, LaurelsError, NewerFormat
+from laurels.errors import DataDamaged, LaurelsError
 from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
@@ -45,7 +45,7 @@ from laurels.stores.embedded.journal_rows import Origin
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
 from laurels.stores.embedded.snapshot import ANOTHER_COPY, HIDDEN, Snapshot, decode_offsets
-from laurels.stores.embedded.sqlite_file import FORMAT, translate_errors
+from laurels.stores.embedded.sqlite_file import FORMAT, newer_format, translate_errors
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def read_records(path: Path, lsn: int, batch: bytes) -> Sequence[Record]:
             _ANY_RECORDS.decode(batch)
         except DecodeError:
             raise DataDamaged(path, f"batch {lsn} cannot be read") from error
-        raise NewerFormat(path, f"a record in batch {lsn}", FORMAT) from error
+        raise newer_format(path, f"a record in batch {lsn}") from error
 
 
 def _read_definition(path: Path, which: str, definition: bytes) -> Definition:
@@ -170,7 +170,7 @@ def _read_definition(path: Path, which: str, definition: bytes) -> Definition:
 def _unreadable(path: Path, what: str, error: DecodeError) -> StoreError:
     """Return what it means that JSON with the right CRC cannot be decoded: if it is JSON, a later version wrote it."""
     if isinstance(error, ValidationError):
-        return NewerFormat(path, what, FORMAT)
+        return newer_format(path, what)
     return DataDamaged(path, f"{what} cannot be read")
 
 

@@ -6,17 +6,23 @@ Both say in a table of their own which format they are of. Any change to what is
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat
+from laurels.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 OLDEST_FORMAT, SECOND_FORMAT, FOURTH_FORMAT, FIFTH_FORMAT, FORMAT = 1, 2, 4, 5, 6
+_MAJOR, _MINOR, _PATCH = map(int, re.findall(r"\d+", __version__)[:3])
+_VERSION = _MAJOR * 10**6 + _MINOR * 1000 + _PATCH
+SIGN = f"PRAGMA user_version = {_VERSION}"
+"""Writes into a file which version gave it its format, where every version can read it."""
 MAGIC = b"SQLite format 3\0"
 UNUSABLE = {
     sqlite3.SQLITE_BUSY,
@@ -65,7 +71,17 @@ def check_format(path: Path, found: object) -> None:
     if not isinstance(found, int) or found < OLDEST_FORMAT:
         raise DataDamaged(path, f"its format is {found!r}")
     if found > FORMAT:
-        raise NewerFormat(path, found, FORMAT)
+        raise newer_format(path, found)
+
+
+def newer_format(path: Path, found: int | str) -> NewerFormat:
+    """Return the error that a file is of a later version, with that version if the journal beside it says it."""
+    number = 0
+    with suppress(sqlite3.Error), closing(connect_read_only(path.with_name("journal.db"))) as db:
+        (number,) = db.execute("PRAGMA user_version").fetchone()
+    minor, patch = divmod(number, 1000)
+    writer = "{}.{}.{}".format(*divmod(minor, 1000), patch) if number > _VERSION else None
+    return NewerFormat(path, found, FORMAT, writer)
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:

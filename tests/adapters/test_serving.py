@@ -1,0 +1,35 @@
+"""A service in a loop that runs already: it answers while its block lasts, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from laurels.assembly import Settings, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_ends_with_its_block(tmp_path: Path) -> None:
+    """Who is in the middle of a request then does not keep it, and the directory is free for the next."""
+
+    async def leave_in_the_middle() -> bytes:
+        async with serving(Settings(data=tmp_path)) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /-/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = await reader.readuntil(b"}")
+            writer.write(b"POST /kart/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+            await asyncio.sleep(0)
+        try:
+            answer += await reader.read()
+        except ConnectionResetError:
+            answer += b"(reset)"
+        writer.close()
+        async with serving(Settings(data=tmp_path)):
+            return answer
+
+    answer = asyncio.run(leave_in_the_middle())
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b" 202 " not in answer
