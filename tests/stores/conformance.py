@@ -182,7 +182,7 @@ class Conformance(Guarantees, Hiding):
         if store.capabilities.backups:
             assert list(check_passing([chunk async for chunk in store.backup()]))
         else:
-            with pytest.raises(NotKept, match="cannot make backups: .*`laurels export`"):
+            with pytest.raises(NotKept, match=r"cannot make backups: .*`laurels export`"):
                 store.backup()
 
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:

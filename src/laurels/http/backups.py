@@ -1,19 +1,15 @@
-"""The operation that answers with a backup of the whole store, made while it is sent."""
+"""Backups of the whole store, each made while it is sent."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
-from laurels.http.messages import TAR, StreamingResponse
 from laurels.http.problems import overloaded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from laurels.http.gate import Context
+    from datetime import datetime
 
 RETRY_SECONDS = 30
 """When to come again if another backup is under way."""
@@ -37,19 +33,6 @@ class Backups:
                     yield chunk
         finally:
             self.running -= 1
-
-
-async def back_up(context: Context) -> StreamingResponse:
-    """Answer with a backup of all boards."""
-    backup = context.boards.store.backup()
-    name = format_file_name(datetime.fromtimestamp(context.boards.now(), UTC))
-    return StreamingResponse(
-        200,
-        content_type=TAR,
-        headers=((b"content-disposition", b'attachment; filename="%b"' % name.encode()),),
-        chunks=partial(context.backups.send, backup),
-        starts_with_first=True,
-    )
 
 
 def format_file_name(time: datetime) -> str:

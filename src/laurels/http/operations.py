@@ -19,10 +19,10 @@ from laurels.http.audited_state import (
     show_restored,
     show_standing,
 )
-from laurels.http.backups import back_up
 from laurels.http.board_page import parse_view, present
 from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
 from laurels.http.handlers import (
+    back_up,
     check_health,
     check_ready,
     define,
