@@ -22,6 +22,7 @@ COMPILES = not {"dist_info", "egg_info", "sdist"} & {*sys.argv}  # these only li
 
 INDEX = ("laurels.ranking.index", "laurels.ranking.packed")
 SERVICE = (
+    "laurels.distribution",
     "laurels.access.marks",
     "laurels.access.rates",
     "laurels.adapters.request_counts",

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -24,6 +28,8 @@ from laurels.cli.serve import serve
 from tests.asking import ask
 from tests.conftest import started
 from tests.newcomer import ROOT, environment, run
+from tests.processes import end
+from tests.redis_servers import free_port, until
 from tests.redis_servers import running as running_redis
 
 if TYPE_CHECKING:
@@ -32,7 +38,9 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 STAGES = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text()).split("\nFROM ")
-COMPOSED: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+FILE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+COMPOSED: dict[str, Any] = FILE["services"]
+MONITORING = [name for name, service in COMPOSED.items() if service.get("profiles") == ["monitoring"]]
 OURS = [name for name, service in COMPOSED.items() if service["image"] == "laurels"]
 BIN = Path(sys.executable).parent
 
@@ -134,3 +142,67 @@ def test_sources() -> None:
 def test_dockerfile_is_linted() -> None:
     """The linter of Dockerfiles finds nothing."""
     run([str(BIN / "hadolint"), "Dockerfile"], ROOT, environment())
+
+
+def test_compose_file_is_linted() -> None:
+    """It has the form that is specified for such files."""
+    run([str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "compose.yaml"], ROOT, environment())
+
+
+def mounts(name: str) -> dict[str, str]:
+    """Return the files of this repository that a composed service sees, by their places there."""
+    parts = [volume.split(":") for volume in COMPOSED[name]["volumes"] if volume.startswith(".")]
+    assert all(mode == "ro" for _, _, mode in parts)
+    return {there: here for here, there, _ in parts}
+
+
+@pytest.mark.parametrize("name", MONITORING)
+def test_monitoring_is_narrow(name: str) -> None:
+    """It is reached from this machine alone, may do nothing special, and what it keeps is in a volume."""
+    service = COMPOSED[name]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert {volume.partition(":")[0] for volume in service["volumes"] if not volume.startswith(".")} <= set(
+        FILE["volumes"]
+    )
+
+
+def test_grafana_finds_the_dashboard() -> None:
+    """Grafana is told of the Prometheus that is composed, and of the folder in which the dashboard is."""
+    there = mounts("grafana")
+    folder = "/etc/grafana/provisioning"
+    kinds = ("datasources", "dashboards")
+    told = [yaml.safe_load((ROOT / there[f"{folder}/{kind}/laurels.yaml"]).read_text()) for kind in kinds]
+    assert told[0]["datasources"][0]["url"] == "http://prometheus:9090"
+    home = COMPOSED["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert Path(home).parent == Path(told[1]["providers"][0]["options"]["path"])
+    assert msgspec.json.decode((ROOT / there[home]).read_bytes())["title"] == "Laurels"
+
+
+@pytest.mark.skipif(not shutil.which("prometheus"), reason="needs prometheus")
+def test_prometheus_reads_the_service(server: Server, tmp_path: Path) -> None:
+    """A Prometheus with these files gets figures, by a name that the service answers to, and has the rules."""
+    there = mounts("prometheus")
+    text = (ROOT / there["/etc/prometheus/prometheus.yml"]).read_text()
+    (target,) = yaml.safe_load(text)["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert target.removesuffix(":8000") in COMPOSED["laurels"]["environment"]["LAURELS_ALLOWED_HOST"].split()
+    here = text.replace(target, f"127.0.0.1:{server.port}").replace("scrape_interval: 15s", "scrape_interval: 100ms")
+    (tmp_path / "prometheus.yml").write_text(here)
+    shutil.copy(ROOT / there["/etc/prometheus/alerts.yaml"], tmp_path)
+    port = free_port()
+    options = ["--config.file=prometheus.yml", "--storage.tsdb.path=figures", f"--web.listen-address=127.0.0.1:{port}"]
+    with subprocess.Popen(["prometheus", *options], stderr=subprocess.DEVNULL, cwd=tmp_path) as prometheus:
+        try:
+            until(lambda: '"value":[' in read(port, 'query?query=up{job="laurels"}==1'))
+            assert '"value":[' in read(port, "query?query=laurels_boards")
+            assert '"name":"LaurelsDown"' in read(port, "rules")
+        finally:
+            end(prometheus)
+
+
+def read(port: int, path: str) -> str:
+    """Return what a Prometheus answers; nothing before it does."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection, suppress(OSError):
+        connection.request("GET", f"/api/v1/{quote(path, safe='?=')}")
+        return connection.getresponse().read().decode()
+    return ""

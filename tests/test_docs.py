@@ -13,8 +13,8 @@ import pytest
 from laurels import __version__
 from laurels.adapters.limits import Limits
 from laurels.cli.serve import serve
-from laurels.http.metrics import STORE_METRICS
-from laurels.http.problems import STATUS
+from laurels.http.figures import FIGURES
+from laurels.http.problems import ALL_REASONS, STATUS
 from laurels.http.reads import READS
 from laurels.limits import Limit, format_size, limits_of
 from laurels.momento_local.calls import SERVED
@@ -99,10 +99,19 @@ def test_every_call_of_the_local_momento_server_is_documented() -> None:
     assert {service: tuple(re.findall(r"`(\w+)`", calls)) for service, calls in rows.items()} == SERVED
 
 
-@pytest.mark.parametrize("figure", STORE_METRICS)
-def test_every_figure_of_a_store_is_documented(figure: str) -> None:
-    """What the metrics say of a store stands in the API page."""
-    assert f"`laurels_{figure}`" in API
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_figure_is_documented(figure: str) -> None:
+    """What the metrics say of the service stands in the API page, with the values of its labels."""
+    suffix = "_total" if FIGURES[figure].kind == "counter" else ""
+    (row,) = re.findall(rf"^.*`laurels_{figure}{suffix}`.*$", API, re.MULTILINE)
+    assert all(f"`{label}`" in row for label in FIGURES[figure].labels)
+
+
+def test_every_reason_of_a_refusal_is_documented() -> None:
+    """The table has each reason that the metrics can have, and no other."""
+    table = API.partition("### Reasons of refusals")[2].partition("\n## ")[0]
+    reasons = [reason for row in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)[1:] for reason in row.split(", ")]
+    assert sorted(reasons) == [f"`{reason}`" for reason in ALL_REASONS]
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,16 @@ MAY_IMPORT = {
     "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),
     "laurels.visible": set[str](),
+    "laurels.figures": set[str](),
+    "laurels.distribution": laurels("figures"),
+    "laurels.loop_lag": laurels("figures", "distribution"),
+    "laurels.memory_limit": laurels("figures"),
     "laurels.logs": laurels("visible"),
-    "laurels.reloading": laurels("errors", "logs"),
-    "laurels.workers": laurels("logs"),
+    "laurels.reloading": laurels("errors", "logs", "figures"),
+    "laurels.workers": laurels("logs", "figures"),
     "laurels.systemd": set[str](),
     "laurels.ranking": set[str](),
-    "laurels.audit": laurels("errors", "visible"),
+    "laurels.audit": laurels("errors", "visible", "figures"),
     "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
@@ -55,7 +59,7 @@ MAY_IMPORT = {
     "laurels.backup.tar": laurels("errors"),
     "laurels.backup.reading": laurels("errors", "backup.parts", "backup.tar"),
     "laurels.stores.__init__": set[str](),
-    "laurels.stores.contract": laurels("limits", "errors", "definition"),
+    "laurels.stores.contract": laurels("limits", "errors", "definition", "figures"),
     "laurels.stores.sums": laurels("errors", "definition"),
     "laurels.stores.summary": laurels("stores.contract"),
     "laurels.stores.neighbours": set[str](),
@@ -71,33 +75,33 @@ MAY_IMPORT = {
         "stores.summary",
         "stores.neighbours",
     )
-    | laurels("stores.runs", "stores.guard"),
+    | laurels("stores.runs", "stores.guard", "figures", "distribution"),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
     | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard")
-    | laurels("version", "backup.parts", "backup.tar"),
+    | laurels("version", "backup.parts", "backup.tar", "figures", "distribution"),
     "laurels.backup.verify": laurels("errors", "definition", "stores.embedded"),
     "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
-    "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
+    "laurels.stores.momento": laurels("errors", "definition", "stores.contract", "figures"),
     "laurels.backup.places": laurels("limits", "errors", "optional"),
     "laurels.backup.s3": laurels("limits", "errors", "backup.places"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
-    | laurels("clock", "turnstile", "restoring"),
+    | laurels("clock", "turnstile", "restoring", "figures"),
     "laurels.web": set[str](),
     "laurels.live": laurels("limits", "errors", "stores.contract", "turnstile", "boards"),
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )
-    | laurels("stores.contract", "boards", "audit", "live", "visible"),
+    | laurels("stores.contract", "boards", "audit", "live", "visible", "figures"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "access", "entries", "http", "live", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "figures", "access", "entries", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
     | laurels("limits", "access", "optional", "live", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("workers", "systemd", "boards_file", "boards", "audit", "live")
+    | laurels("workers", "systemd", "boards_file", "boards", "audit", "live", "figures", "loop_lag", "memory_limit")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),

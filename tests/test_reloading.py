@@ -179,14 +179,16 @@ def test_part_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     async def reload() -> None:
         pass
 
-    reloading.add("one", fail)
-    reloading.add("two", reload)
+    reloading.add("one", fail, "boards")
+    reloading.add("two", reload, "access")
     asyncio.run(reloading.reload())
     assert [record.getMessage() for record in caplog.records] == [
         "SIGHUP: one is not reloaded",
         "SIGHUP: reloaded two.",
     ]
     assert "This part fails." in caplog.text
+    assert reloading.measure()["file_reload_failing"] == {"boards": True, "access": False}
+    assert reloading.measure()["file_reload_failures"] == {"boards": 1, "access": 0}
 
 
 @pytest.mark.slow

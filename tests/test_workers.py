@@ -25,9 +25,10 @@ from laurels.adapters.protocol import CONTINUE
 from laurels.adapters.request_counts import METHODS, ROWS
 from laurels.adapters.server import bind, bind_beside
 from laurels.errors import AddressUnusable
+from laurels.figures import Histogram
 from laurels.http.documents import DOCUMENTS
 from laurels.http.operations import OPERATIONS
-from laurels.workers import Figures, Worker, Workers
+from laurels.workers import SharedFigures, Worker, Workers
 from tests.adapters.test_metrics import count_requests
 from tests.adapters.test_tls import Site
 from tests.asking import ask, read_replies
@@ -37,6 +38,7 @@ from tests.redis_servers import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from laurels.figures import Figures
     from tests.asking import Reply
     from tests.conftest import Server
     from tests.momento import Momento
@@ -438,13 +440,13 @@ def test_fork_that_fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 
     monkeypatch.setattr(os, "fork", fail)
     with pytest.raises(SystemExit):
-        Workers(2, "text", Figures(2), lambda: None).run()
+        Workers(2, "text", SharedFigures(2), lambda: None).run()
     assert "ERROR Worker 1 cannot be started: Resource temporarily unavailable." in capfd.readouterr().err
 
 
 def test_figures_that_are_being_written() -> None:
     """Whoever reads figures that are not whole reads them again, until they are."""
-    figures = Figures(1)
+    figures = SharedFigures(1)
     figures.write(0, {"boards": 1})
     memory = figures._memory  # noqa: SLF001 - as another process would find it in the middle of a write
     memory[20] ^= 1
@@ -452,6 +454,16 @@ def test_figures_that_are_being_written() -> None:
         reading = threads.submit(figures.read)
         figures.write(0, {"boards": 2})
         assert reading.result(30) == {0: (os.getpid(), {"boards": 2})}
+
+
+def test_figures_of_every_form() -> None:
+    """Histograms and figures by labels are read as they were written; too many by labels are left out."""
+    figures = SharedFigures(2)
+    written: Figures = {"a": 1, "b": Histogram((0.5, 1.0), (0, 1, 3), 4.5), "c": {"k": 2}, "d": {"s": {"k": 3}}}
+    figures.write(0, written)
+    figures.write(1, {"a": 1, "c": {str(number): 1 for number in range(100_000)}})
+    pid = os.getpid()
+    assert figures.read() == {0: (pid, written), 1: (pid, {"a": 1})}
 
 
 def test_what_is_not_relayed() -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -59,7 +60,13 @@ from laurels.http.console import CONSOLE
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
-from laurels.http.metrics import RequestCollector, StoreCollector, WorkersCollector, metrics_operation
+from laurels.http.metrics import (
+    FiguresCollector,
+    InfoCollector,
+    RequestCollector,
+    WorkersCollector,
+    metrics_operation,
+)
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
 from laurels.http.rate_limits import RateLimiter
@@ -69,6 +76,8 @@ from laurels.http.wire import Batch
 from laurels.limits import limits_of
 from laurels.live.hub import Hub
 from laurels.logs import LogFormat, alike, writing_logs
+from laurels.loop_lag import LoopLag
+from laurels.memory_limit import measure_memory_limit
 from laurels.optional import load
 from laurels.reloading import Reloading, ignore_hangups
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
@@ -77,21 +86,23 @@ from laurels.stores.embedded.store import EmbeddedStore
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.url import SCHEMES
 from laurels.systemd import notify
-from laurels.workers import Figures, Workers
+from laurels.workers import SharedFigures, Workers
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from mmap import mmap
 
     from prometheus_client.registry import Collector
 
+    from laurels.figures import Figures
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
     from laurels.workers import Worker
 
     Beside = Callable[[Boards], AbstractAsyncContextManager[None]]
+    Measures = list[Callable[[], Figures]]
 
 log = logging.getLogger(__name__)
 
@@ -206,19 +217,26 @@ class Crew(NamedTuple):
 
     worker: Worker
     counts: mmap
-    figures: Figures
+    figures: SharedFigures
+    started: float
+    """When the service was, in seconds since the epoch."""
 
 
 @asynccontextmanager
 async def open_routes(
-    settings: Settings, reloading: Reloading | None = None, crew: Crew | None = None
+    settings: Settings,
+    reloading: Reloading | None = None,
+    crew: Crew | None = None,
+    measures: Measures | None = None,
 ) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
 
+    What is added to ``measures``, also later, is shown by the metrics, behind what there is to measure here.
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
+    reloading = reloading or Reloading()
     counts = _make_counts(crew) if settings.metrics else None
     access = _open_access(settings, crew)
     gate = _make_gate(settings, counts, access)
@@ -239,19 +257,23 @@ async def open_routes(
 
         hub = _make_hub(boards, settings, access)
         opened.callback(hub.close)
-        measure = partial(_measure, store, hub)
+        measure_lag = _measure_lag(opened, settings)
+        measures = [] if measures is None else measures
+        measures += [store.measure, hub.measure, boards.measure, auditor.measure, measure_lag, measure_memory_limit]
+        measures += [reloading.measure, lambda: {"clock_time_seconds": clock()}]
+        measure = partial(_measure_all, measures)
 
         async def reload_boards() -> None:
             if settings.boards and settings.boards.is_fifo():
                 raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
             await boards.declare(await asyncio.to_thread(_boards_file, settings))
 
-        if reloading is not None and settings.boards is not None:
-            reloading.add(f"the boards file {settings.boards}", reload_boards)
-        if reloading is not None and access is not None:
-            reloading.add(f"the access file {settings.access}", access.reload)
-        if reloading is not None and audit is not None:
-            reloading.add(f"the audit log {settings.audit_log}", audit.reopen)
+        if settings.boards is not None:
+            reloading.add(f"the boards file {settings.boards}", reload_boards, "boards")
+        if access is not None:
+            reloading.add(f"the access file {settings.access}", access.reload, "access")
+        if audit is not None:
+            reloading.add(f"the audit log {settings.audit_log}", audit.reopen, "audit")
         if crew is not None:
             if access is not None:
                 crew.worker.hear(access.forget)
@@ -296,8 +318,15 @@ def _make_hub(boards: Boards, settings: Settings, access: Access | None) -> Hub:
     return hub
 
 
-def _measure(store: Store, hub: Hub) -> Mapping[str, float]:
-    return {**store.measure(), **hub.measure()}
+def _measure_lag(opened: AsyncExitStack, settings: Settings) -> Callable[[], Figures]:
+    lag = LoopLag()
+    if settings.metrics:
+        opened.enter_context(lag.watching())
+    return lag.measure
+
+
+def _measure_all(measures: Measures) -> Figures:
+    return {name: figure for measure in measures for name, figure in measure().items()}
 
 
 def _make_counts(crew: Crew | None) -> RequestCounts:
@@ -339,14 +368,15 @@ def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access 
 def list_operations(
     settings: Settings,
     counts: RequestCounts | None,
-    measure: Callable[[], Mapping[str, float]],
+    measure: Callable[[], Figures],
     crew: Crew | None = None,
 ) -> tuple[Operation, ...]:
-    """Return the operations that a deployment serves; ``measure`` is the store's."""
-    collectors: tuple[Collector, ...] = (StoreCollector(measure), ProcessCollector(registry=None))
+    """Return the operations that a deployment serves; ``measure`` returns the figures of this process."""
+    collectors: tuple[Collector, ...] = (FiguresCollector(measure), ProcessCollector(registry=None))
     if crew is not None:
         collectors = (WorkersCollector(crew.figures.read),)
-    metrics = () if counts is None else (metrics_operation(RequestCollector(counts), *collectors),)
+    info = InfoCollector(settings.store.partition(":")[0], time.time() if crew is None else crew.started)
+    metrics = () if counts is None else (metrics_operation(info, RequestCollector(counts), *collectors),)
     shown = (*OPERATIONS, *DOCUMENTS, *WEB_FILES, *CONSOLE, *metrics)
     return tuple(_limited(each, settings.limits) for each in shown)
 
@@ -409,7 +439,7 @@ def _serve_as_worker(
 ) -> None:
     """Fork, and serve in each worker; the parent raises SystemExit."""
     reserve(reserved)
-    counts, figures = share_counts(settings.workers), Figures(settings.workers)
+    counts, figures, started = share_counts(settings.workers), SharedFigures(settings.workers), time.time()
     gc.freeze()  # what is there already is of all of them
     worker = Workers(settings.workers, settings.log_format, figures, announce).run()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the parent says what else it says of each
@@ -424,7 +454,7 @@ def _serve_as_worker(
     with writing_logs(settings.log_format, worker.relay), ExitStack() as bound:
         try:
             sockets = [bound.enter_context(each) for each in bind_beside(reserved)]
-            crew = Crew(worker, counts, figures)
+            crew = Crew(worker, counts, figures, started)
             uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, Hooks(worker.be_ready), crew))
         except LaurelsError as error:
             if worker.is_first:
@@ -452,13 +482,15 @@ async def _serve(
     settings = replace(settings, limits=replace(settings.limits, max_connections=room))
     certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
     if certificate is not None:
-        reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
+        reloading.add(f"the certificate {settings.tls_cert}", certificate.reload, "certificate")
     async with AsyncExitStack() as opened:
-        routes = await opened.enter_async_context(open_routes(settings, reloading, crew))
+        measures: Measures = []
+        routes = await opened.enter_async_context(open_routes(settings, reloading, crew, measures))
         if hooks.beside is not None:
             await opened.enter_async_context(hooks.beside(routes.boards))
         await opened.enter_async_context(reloading.answering())
         shared = Shared(settings.limits, routes)
+        measures.append(shared.measure)
         protocol = (
             partial(Handshake, shared=shared, certificate=certificate)
             if certificate

@@ -74,6 +74,7 @@ from laurels.windows import FIRST_YEAR, Calendar, normalize_window
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from laurels.figures import Figures
     from laurels.stores.contract import (
         Capabilities,
         Change,
@@ -182,6 +183,7 @@ class Boards:
         self._redefined: set[str] = set()
         self._submits = Turnstile(self._forget)
         self._changes = 0
+        self._accepted = self._refused = 0
         self.redefined: Callable[[str], object] = lambda _: None
         """Called with a board whose definition may be another, or with EVERY_BOARD."""
         if store.shares_definitions:
@@ -191,6 +193,10 @@ class Boards:
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
+
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        return {"batch_entries": {"accepted": self._accepted, "refused": self._refused}}
 
     async def declare(self, file: BoardsFile | None = None) -> None:
         """Have the store keep the file's definitions, and use those that it keeps.
@@ -468,7 +474,10 @@ class Boards:
         if FullSubmission in set(map(type, checked)):
             checked = self._date_all(where, checked)
         result = await self._submits.let_pass(board, self.store.submit(where, checked, once))
-        return list(result.refusals) if result else []
+        refusals = list(result.refusals) if result else []
+        self._accepted += len(batch) - len(refusals)
+        self._refused += len(refusals)
+        return refusals
 
     def _date(self, where: Board, submission: FullSubmission) -> FullSubmission:
         """Return a submission with the periods of its time that are kept; raise BadBody if that is to come."""

@@ -324,15 +324,17 @@ class StoreError(LaurelsError):
 class StoreUnavailable(StoreError):
     """The store cannot answer or cannot write now; nothing was counted.
 
-    ``retry_after`` is in whole seconds. A subclass changes ``outcome`` and ``remedy``, the end of the message.
+    ``retry_after`` is in whole seconds, and ``setting`` the option of the server whose limit is met, if it is one. A
+    subclass changes ``outcome`` and ``remedy``, the end of the message.
     """
 
     outcome = "Nothing was counted"
     remedy = "try again"
 
-    def __init__(self, problem: str, *, retry_after: int = 1) -> None:
+    def __init__(self, problem: str, *, retry_after: int = 1, setting: str = "") -> None:
         self.problem = problem
         self.retry_after = retry_after
+        self.setting = setting
         super().__init__(f"{problem}. {self.outcome}: {self.remedy}.")
 
 

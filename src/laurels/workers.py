@@ -16,7 +16,7 @@ parent, which writes each line as often as the worker does that said it the most
 
 **Shared memory.** Counters are in memory that all have mapped before the fork (:class:`RequestCounts
 <laurels.adapters.request_counts.RequestCounts>`), so that any of them answers for all, and who is started again goes
-on counting. Each worker writes its figures to :class:`Figures` once a second.
+on counting. Each worker writes its figures to :class:`SharedFigures` once a second.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
+from laurels.figures import Histogram
 from laurels.logs import writing_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from laurels.figures import Figures
     from laurels.logs import LogFormat
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,8 @@ LONG_LIFE = 60.0
 """Who has lived for so many seconds is started again after the shortest pause."""
 ACKNOWLEDGED_SECONDS = 1.0
 """How long what one worker tells the others is waited for."""
-FIGURES_BYTES = 16 * 1024
+FIGURES_BYTES = 256 * 1024
+"""Room for the figures of one worker; only what is written of it takes memory."""
 FIGURES_SECONDS = 1.0
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HEAD = struct.Struct("<II")
@@ -89,9 +92,12 @@ class Heard(Struct, tag=True):
 Message: TypeAlias = Ready | Said | Told | Heard
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Message).decode
+_decode_figures = msgspec.json.Decoder(
+    tuple[int, dict[str, float | Histogram | dict[str, float | dict[str, float]]]]
+).decode
 
 
-class Figures:
+class SharedFigures:
     """What each worker last said of itself, in memory that all of them share."""
 
     def __init__(self, count: int) -> None:
@@ -99,21 +105,24 @@ class Figures:
         self._count = count
         self._memory = mmap.mmap(-1, count * FIGURES_BYTES)
 
-    def write(self, number: int, figures: Mapping[str, float]) -> None:
-        """Take the figures of a worker in place of those before; they have at most FIGURES_BYTES."""
-        self._put(number, _encode((os.getpid(), figures)))
+    def write(self, number: int, figures: Figures) -> None:
+        """Take the figures of a worker in place of those before; without those by label if there are too many."""
+        body = _encode((os.getpid(), figures))
+        if len(body) > FIGURES_BYTES - _HEAD.size:  # as of errors by server in a cluster of thousands
+            body = _encode((os.getpid(), {name: each for name, each in figures.items() if not isinstance(each, dict)}))
+        self._put(number, body)
 
     def clear(self, number: int) -> None:
         """Forget a worker that has ended."""
         self._put(number, b"")
 
-    def read(self) -> dict[int, tuple[int, dict[str, float]]]:
+    def read(self) -> dict[int, tuple[int, Figures]]:
         """Return the process and the figures of each worker that has written some, by its number."""
-        found = {}
+        found: dict[int, tuple[int, Figures]] = {}
         for number in range(self._count):
             body = self._get(number)
             if body:
-                found[number] = msgspec.json.decode(body, type=tuple[int, dict[str, float]])
+                found[number] = _decode_figures(body)
         return found
 
     def _put(self, number: int, body: bytes) -> None:
@@ -178,7 +187,7 @@ class Worker:
         del self._waiting[number]
 
     @asynccontextmanager
-    async def listening(self, measure: Callable[[], Mapping[str, float]], figures: Figures) -> AsyncIterator[None]:
+    async def listening(self, measure: Callable[[], Figures], figures: SharedFigures) -> AsyncIterator[None]:
         """Listen to the parent, and write figures; if the parent ends, end as by SIGTERM."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._channel.fileno(), self._receive, loop)
@@ -246,7 +255,7 @@ class _Telling(Struct):
 class Workers:
     """The parent of all workers."""
 
-    def __init__(self, count: int, kind: LogFormat, figures: Figures, greet: Callable[[], None]) -> None:
+    def __init__(self, count: int, kind: LogFormat, figures: SharedFigures, greet: Callable[[], None]) -> None:
         """Make the parent of so many; ``greet`` is called when all of them listen for the first time."""
         self._count = count
         self._kind = kind

@@ -39,7 +39,7 @@ from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.board_page import VARY, present
 from laurels.http.handlers import ACCEPTED
 from laurels.http.hosts import read_authority
-from laurels.http.messages import JSON, Request, Response, StreamingResponse
+from laurels.http.messages import JSON, ErrorResponse, Request, Response, StreamingResponse
 from laurels.http.operations import STANDING as STANDING_OPERATION
 from laurels.http.operations import SUBMIT as SUBMIT_OPERATION
 from laurels.http.problems import failure

@@ -297,6 +297,8 @@ cdef class InlineCall:
         cdef double seconds = read_clock(CLOCK_MONOTONIC) - self.began
         if fast.counts is not None:
             fast.counts.count(self.row, response.status, seconds)
+            if not is_joined and isinstance(response, ErrorResponse):
+                fast.counts.count_refusal(response.reason)
             if is_joined or fast.cors is None:
                 return response
             return fast.cors(self.site.request if self.request is None else self.request, response)

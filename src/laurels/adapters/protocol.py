@@ -162,7 +162,9 @@ class BoardProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(0)  # what the socket does not take at once is counted, and stops the reading
         limit = self.shared.limits.max_connections
         if len(self.connections) > limit:
-            self.refuse(overloaded(f"There are as many connections as --max-connections allows: {limit:,}."))
+            self.shared.refused += 1
+            full = f"There are as many connections as --max-connections allows: {limit:,}."
+            self.refuse(overloaded(full, "--max-connections"))
             if len(self.connections) > limit + LINGERING_AT_ONCE:
                 self.transport.close()
 

@@ -3,6 +3,7 @@ cdef enum:
     N_BUCKETS = 17
     MOST_ROWS = 512
     KEY_BYTES = 128
+    MOST_REASONS = 96
 
 
 cdef struct Row:
@@ -15,6 +16,7 @@ cdef struct Row:
 cdef struct Table:
     long long size
     Row rows[MOST_ROWS]
+    long long refusals[MOST_REASONS]    # by the place of their reason among all
 
 
 cdef class RequestCounts:
@@ -26,3 +28,4 @@ cdef class RequestCounts:
 
     cdef int row_of(self, object method, object route) except -1
     cdef void count(self, int row, int status, double seconds) noexcept
+    cdef int count_refusal(self, object reason) except -1

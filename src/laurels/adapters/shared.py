@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from laurels.adapters.limits import Limits
+    from laurels.figures import Figures
     from laurels.http.messages import Response
     from laurels.http.routes import Routes
 
@@ -54,7 +55,9 @@ class Shared:
         """How long a connection may be in each of its stages."""
         self.routes = routes
         memory = format_size(limits.max_client_memory)
-        self.full = overloaded(f"Requests and answers in flight take all of --max-client-memory: {memory}.")
+        self.full = overloaded(
+            f"Requests and answers in flight take all of --max-client-memory: {memory}.", "--max-client-memory"
+        )
         """Why a client is refused once the memory is used up."""
         self.fast = FastPath(routes, limits, problem(self.full))
         self.outbox = self.fast.outbox
@@ -63,10 +66,26 @@ class Shared:
         self._runs = False
         self._takes_turns = False
         self._waiting: deque[Connection] = deque()
+        self.connections: set[Any] = set()
+        """The connections that are open, those that are being refused included."""
+        self.accepted = self.refused = 0
+
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        return {
+            "connections": len(self.connections),
+            "connections_limit": self.limits.max_connections,
+            "connections_accepted": self.accepted,
+            "connections_refused": self.refused,
+            "client_memory_bytes": self.fast.held,
+            "client_memory_limit_bytes": self.limits.max_client_memory,
+        }
 
     def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         """Tick for as long as there are connections, if it does not tick already."""
         self.fast.run_in(loop)
+        self.connections = connections
+        self.accepted += 1
         if not self._runs:
             self._runs = True
             self._read()

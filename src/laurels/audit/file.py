@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.audit.record import Record, Wanted
+    from laurels.figures import Figures
 
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK  # the last for pipes, which are refused
 MODE = 0o600
@@ -43,6 +44,11 @@ class AuditFile:
         self._descriptor = _open(path)
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
+
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        size = os.fstat(self._descriptor).st_size
+        return {"audit_bytes": size, "audit_limit_bytes": self._most}
 
     async def check(self) -> None:
         """Raise AuditLogUnwritable or StoreFull if the line about what is to be done could not be added."""

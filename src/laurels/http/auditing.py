@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from laurels.audit.file import AuditFile
     from laurels.audit.record import Wanted
+    from laurels.figures import Figures
     from laurels.http.messages import Request, Response
     from laurels.http.operation import Operation
 
@@ -52,8 +53,12 @@ class Auditor:
         self._now = now
         self._room = float(REFUSALS)
         self._refused_at = now()
-        self._unrecorded = 0
+        self._unrecorded = self._recorded = 0
         self._writing: set[asyncio.Task[None]] = set()
+
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        return {"audit_records": self._recorded, **({} if self._file is None else self._file.measure())}
 
     async def check(self) -> None:
         """Raise AuditLogUnwritable or StoreFull if an act could not be recorded."""
@@ -64,6 +69,7 @@ class Auditor:
         """Write a record, as of now. If the file does not take it the log does, and no act is begun until it has."""
         line = format_line(replace(record, time=format_time(self._now()), unrecorded=self._unrecorded or UNSET))
         self._unrecorded = 0
+        self._recorded += 1
         if self._file is None:
             # Where nobody has set logging up, as under other ASGI servers, less than a warning goes nowhere
             log.log(logging.INFO if log.isEnabledFor(logging.INFO) else logging.WARNING, "Audit: %s", line)

@@ -25,7 +25,8 @@ class Backups:
     async def send(self, backup: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """Yield a backup; raise HTTPError, before its first chunk, if there are as many as may be."""
         if self.running >= self.most:
-            raise overloaded(f"As many backups are being taken as --max-backups allows: {self.most:,}.", RETRY_SECONDS)
+            full = f"As many backups are being taken as --max-backups allows: {self.most:,}."
+            raise overloaded(full, "--max-backups", RETRY_SECONDS)
         self.running += 1
         try:
             async with aclosing(backup):

@@ -77,7 +77,7 @@ def present(request: Request, response: Response) -> Response:
     if response.content_type == PROBLEM and wants_page(request.headers):
         page = error_html(_decode_problem(response.body))
         hosts = ("*",) if response.status in KEYED else ()  # the page that a key then shows may have some
-        response = Response(response.status, page, HTML_PAGE, (*response.headers, *_policy(hosts)))
+        response = replace(response, body=page, content_type=HTML_PAGE, headers=(*response.headers, *_policy(hosts)))
     return replace(response, headers=(*response.headers, VARY))
 
 

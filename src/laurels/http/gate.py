@@ -22,7 +22,7 @@ from laurels.access.principal import ANYBODY, Principal
 from laurels.errors import Forbidden, Unauthenticated
 from laurels.http.access import Later
 from laurels.http.backups import Backups
-from laurels.http.messages import Request, Response
+from laurels.http.messages import ErrorResponse, Request, Response
 from laurels.http.operation import Operation
 from laurels.http.turns import Turns
 
@@ -68,6 +68,8 @@ class Answered(NamedTuple):
     """From the head of the request, or from the connection's refusal, to the answer."""
     client: str = ""
     """The address that asked, as far as it is known; behind a trusted proxy the one that it was asked from."""
+    reason: str = ""
+    """Why it was refused, in one word, if it was."""
 
 
 Observer: TypeAlias = Callable[[Answered], None]
@@ -130,7 +132,8 @@ class Gate(Struct, frozen=True, kw_only=True):
             response = self.cors(request, response)
         if self.observers:
             client = request.client if request is not None else ""
-            answered = Answered(method, route, response.status, len(response.body), seconds, client)
+            reason = response.reason if isinstance(response, ErrorResponse) else ""
+            answered = Answered(method, route, response.status, len(response.body), seconds, client, reason)
             for observe in self.observers:
                 try:
                     observe(answered)

@@ -91,7 +91,8 @@ async def watch(context: Context, request: Request, board: str, views: Sequence[
     assert hub is not None  # noqa: S101 - the routes have one
     headers = shake_hands(request.headers)
     if hub.is_full:
-        raise overloaded(f"There are as many subscribers as --max-subscribers allows: {hub.most:,}.")
+        full = f"There are as many subscribers as --max-subscribers allows: {hub.most:,}."
+        raise overloaded(full, "--max-subscribers")
     feed = await hub.open(tuple(place_view(context.boards, board, view) for view in views))
     access, shown = context.access, request.headers.get(b"authorization")
     still_may = None if access is None else partial(access.may_read, shown, board)

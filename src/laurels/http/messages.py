@@ -101,6 +101,13 @@ class Response(Struct, frozen=True, gc=False):
 NO_CONTENT = Response(204)
 
 
+class ErrorResponse(Response, frozen=True, gc=False):
+    """The response to a request that was refused, or that failed."""
+
+    reason: str = ""
+    """Why, in one word, as the metrics count it."""
+
+
 class Chunks(Protocol):
     """The parts of a body as they are made, such as an asynchronous generator."""
 

@@ -6,21 +6,26 @@ writes the counts out, when they are asked for.
 
 from __future__ import annotations
 
+import platform
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
+from laurels.figures import Histogram
+from laurels.http.figures import FIGURES
 from laurels.http.messages import Response
 from laurels.http.operation import Answer, Operation
+from laurels.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from laurels.figures import Figure, Figures
     from laurels.http.gate import Context
 
 OPENMETRICS, TEXT = b"application/openmetrics-text", b"text/plain"
@@ -29,40 +34,6 @@ TYPES = {
     TEXT: b"text/plain; version=0.0.4; charset=utf-8",
 }
 LABELS = ("method", "route")
-STORE_METRICS = {
-    "boards": "Boards that have entries or a definition.",
-    "boards_limit": "How many boards there may be (--max-boards).",
-    "periods": "Periods of windows that have entries.",
-    "periods_limit": "How many periods there may be (--max-periods).",
-    "entries": "Entries on all boards and in all periods.",
-    "entries_limit": "How many entries there may be (--max-entries).",
-    "hidden": "Names that are hidden, on all boards.",
-    "hidden_limit": "How many names may be hidden (--max-hidden).",
-    "runs": "Used runs that are remembered.",
-    "runs_limit": "How many used runs there may be (--max-runs).",
-    "keys": "Idempotency keys that are remembered.",
-    "keys_limit": "How many idempotency keys there may be (--max-keys).",
-    "clock_settled": "1 if the clock has run evenly for an hour, so that what has ended by it is deleted; else 0.",
-    "newest_record_ahead_seconds": "By how much the order of submits is ahead of the clock, which was set back.",
-    "backlog_bytes": "Bytes of the journal that are not in the snapshot yet, and which a start has to replay.",
-    "metadata_lost": "Metadata found damaged or missing on the disk by compactions; the entries are there.",
-    "redis_connections": "Connections to servers of Redis.",
-    "redis_connections_wanted": "How many there should be: fewer if a server is gone.",
-    "redis_waiting": "Calls that wait for an answer of Redis.",
-    "redis_waiting_limit": "How many may wait for one server (--redis-waiting).",
-    "live_subscribers": "Clients that watch boards live.",
-    "live_subscribers_limit": "How many there may be (--max-subscribers).",
-    "live_views": "Views of boards that they look at.",
-    "live_events": "Events that were made for them; each is sent to all who look at the same.",
-    "live_drops": "How often a client read too slowly, and was sent a fresh page later.",
-    "compaction_failing": "1 if the last compaction failed, until one succeeds: the journal grows meanwhile.",
-}
-"""What each figure of a store means, by its name in :meth:`Store.measure`."""
-
-
-COUNTED = {"live_events", "live_drops"}
-"""Those of them that only grow."""
-
 Counted: TypeAlias = tuple[str, str, dict[int, int], list[int], float]
 """Of one method and one route: how many answers of each status, how many no slower than each bound, and all seconds."""
 
@@ -76,6 +47,9 @@ class Counts(Protocol):
 
     def read(self) -> Sequence[Counted]:
         """Return what was counted so far."""
+
+    def read_refusals(self) -> Mapping[str, int]:
+        """Return how many requests were refused, by the reason."""
 
 
 class RequestCollector(Collector):
@@ -97,25 +71,65 @@ class RequestCollector(Collector):
             seconds.add_metric(labels, list(zip(self._bounds, buckets, strict=True)), total)
         yield requests
         yield seconds
+        refusals = CounterMetricFamily("laurels_refusals", "Requests that were refused, or failed.", labels=("reason",))
+        for reason, count in self._counts.read_refusals().items():
+            refusals.add_metric((reason,), count)
+        yield refusals
 
 
-class StoreCollector(Collector):
-    """What the store measures of itself."""
+class InfoCollector(Collector):
+    """What runs, and since when."""
 
-    def __init__(self, measure: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(self, store: str, started: float) -> None:
+        """``store`` is the scheme of its URL."""
+        self._values = {"version": __version__, "store": store, "python": platform.python_version()}
+        self._started = started
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics."""
+        yield InfoMetricFamily("laurels", "What runs.", self._values)
+        about = "When the service was started, in seconds since 1970."
+        yield GaugeMetricFamily("laurels_start_time_seconds", about, value=self._started)
+
+
+class FiguresCollector(Collector):
+    """What the parts of a process measure of themselves."""
+
+    def __init__(self, measure: Callable[[], Figures]) -> None:
         self._measure = measure
 
     def collect(self) -> Iterator[Metric]:
         """Return the figures as they are now."""
-        for name, value in self._measure().items():
-            family = CounterMetricFamily if name in COUNTED else GaugeMetricFamily
-            yield family(f"laurels_{name}", STORE_METRICS[name], value=value)
+        for name, figure in self._measure().items():
+            metric = _begin_metric(name)
+            _add_samples(metric, figure, FIGURES[name].labels, {})
+            yield metric
+
+
+def _begin_metric(name: str) -> Metric:
+    return Metric(f"laurels_{name}", FIGURES[name].about, FIGURES[name].kind)
+
+
+def _add_samples(metric: Metric, figure: Figure, names: Sequence[str], labels: dict[str, str]) -> None:
+    """Add the samples of a figure, which has a number for each value of the labels of these names."""
+    if isinstance(figure, Histogram):
+        bounds = [*map(str, figure.bounds), "+Inf"]
+        for bound, count in zip(bounds, figure.counts, strict=True):
+            metric.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, count)
+        metric.add_sample(f"{metric.name}_count", labels, figure.counts[-1])
+        metric.add_sample(f"{metric.name}_sum", labels, figure.total)
+    elif names:
+        for value, below in cast("Mapping[str, Figure]", figure).items():
+            _add_samples(metric, below, names[1:], {**labels, names[0]: value})
+    else:
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+        metric.add_sample(name, labels, cast("float", figure))
 
 
 class WorkersCollector(Collector):
-    """How many workers there are; and of each, by its number, its process and what its store measures of itself."""
+    """How many workers there are; and of each, by its number, its process and what its parts measure of themselves."""
 
-    def __init__(self, read: Callable[[], Mapping[int, tuple[int, Mapping[str, float]]]]) -> None:
+    def __init__(self, read: Callable[[], Mapping[int, tuple[int, Figures]]]) -> None:
         """``read`` returns the process and the figures of each worker that runs, by its number from 0 on."""
         self._read = read
 
@@ -126,10 +140,10 @@ class WorkersCollector(Collector):
         families: dict[str, Metric] = {}
         for number, (process, figures) in workers.items():
             of_process = ProcessCollector(pid=partial(str, process), registry=None)
-            for metric in (*of_process.collect(), *StoreCollector(partial(dict, figures)).collect()):
+            for metric in (*of_process.collect(), *FiguresCollector(partial(dict, figures)).collect()):
                 family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
                 for sample in metric.samples:
-                    family.add_sample(sample.name, {"worker": str(number + 1)}, sample.value)
+                    family.add_sample(sample.name, {"worker": str(number + 1), **sample.labels}, sample.value)
         yield from families.values()
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from laurels import errors
-from laurels.http.messages import PHRASES, PROBLEM, Response
+from laurels.http.messages import PHRASES, PROBLEM, ErrorResponse, Response
 from laurels.limits import BATCH_ENTRIES, format_size
 
 log = logging.getLogger(__name__)
@@ -17,9 +17,13 @@ log = logging.getLogger(__name__)
 class HTTPError(errors.LaurelsError):
     """A request that HTTP itself answers, before any board is asked."""
 
-    def __init__(self, status: int, detail: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def __init__(
+        self, status: int, detail: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), setting: str = ""
+    ) -> None:
+        """Make it; ``setting`` is the option of the server whose limit was met, if it is one."""
         self.status = status
         self.headers = headers
+        self.setting = setting
         super().__init__(detail)
 
 
@@ -64,9 +68,98 @@ STATUS: dict[type[errors.LaurelsError], int] = {
 }
 
 
+FAULT_REASON = "fault"
+REASONS: dict[type[errors.LaurelsError], str] = {
+    errors.Malformed: "malformed",
+    errors.Refused: "refused",
+    errors.BadDefinition: "bad_definition",
+    errors.KeyReused: "key_reused",
+    errors.ScoreRefused: "score_refused",
+    errors.RunRefused: "run_refused",
+    errors.NotKept: "not_kept",
+    errors.DefinitionConflict: "definition_conflict",
+    errors.DefinitionStale: "definition_stale",
+    errors.DefinitionChanged: "definition_changed",
+    errors.NotDeclared: "not_declared",
+    errors.NotDefined: "not_defined",
+    errors.NotOnBoard: "not_on_board",
+    errors.NotHeld: "not_held",
+    errors.Unauthenticated: "unauthenticated",
+    errors.BadCredential: "bad_credential",
+    errors.Forbidden: "forbidden",
+    errors.IssuerUnreachable: "issuer_unreachable",
+    errors.NoSecret: "no_secret",
+    errors.TooManyRequests: "rate_limit",
+    errors.LimitReached: "account_limit",
+    errors.AccessFileNotEdited: "access_file",
+    errors.AccessFileUnusable: "access_file",
+    errors.NoAccessFile: "access_file",
+    errors.NoAuditLog: "audit_log",
+    errors.AuditLogUnusable: "audit_log",
+    errors.AuditLogUnwritable: "audit_log",
+    errors.StoreUnavailable: "store_unavailable",
+    errors.AnswerLost: "answer_lost",
+    errors.ServerUnusable: "server_unusable",
+    errors.FileLost: "file_lost",
+    errors.CacheMissing: "cache_missing",
+    errors.KeyRefused: "store_key_refused",
+    errors.ParameterUnreadable: "parameter_unreadable",
+    errors.RestartNeeded: "restart_needed",
+    errors.StoreFull: "store_full",
+    errors.StoreRefused: "store_refused",
+}
+"""What the metrics call the reason of a refusal, unless that is a setting's limit."""
+HTTP_REASONS = {
+    400: "malformed",
+    403: "foreign_origin",
+    404: "no_route",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "too_slow",
+    413: "body_too_large",
+    414: "target_too_long",
+    415: "not_json",
+    421: "foreign_host",
+    426: "websocket_wanted",
+    431: "head_too_large",
+    500: FAULT_REASON,
+    501: "transfer_coding",
+    503: "not_open",
+    505: "http_version",
+}
+"""The same for what HTTP itself refuses, by status."""
+LIMIT_REASONS = (
+    "max_connections",
+    "max_client_memory",
+    "max_subscribers",
+    "max_backups",
+    "max_audit",
+    "max_boards",
+    "max_periods",
+    "max_entries",
+    "max_hidden",
+    "max_runs",
+    "max_keys",
+    "max_waiting_changes",
+    "max_waiting_reads",
+    "redis_waiting",
+)
+"""The settings whose limits are refused for."""
+ALL_REASONS = tuple(sorted({*REASONS.values(), *HTTP_REASONS.values(), *LIMIT_REASONS}))
+
+
 def status_of(error: errors.LaurelsError) -> int:
     """Return the status of an error, or of the nearest class above it in the table; 500 if there is none."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def reason_of(error: errors.LaurelsError) -> str:
+    """Return why a request was refused, in one word: the setting whose limit it met, or what kind of error it is."""
+    if setting := getattr(error, "setting", ""):
+        return str(setting).removeprefix("--").replace("-", "_")
+    if isinstance(error, HTTPError):
+        return HTTP_REASONS.get(error.status, "refused")
+    return next((REASONS[kind] for kind in type(error).__mro__ if kind in REASONS), FAULT_REASON)
 
 
 def problem(error: errors.LaurelsError) -> Response:
@@ -91,7 +184,7 @@ def problem(error: errors.LaurelsError) -> Response:
         parameter=getattr(error, "parameter", UNSET),
         pointer=getattr(error, "pointer", UNSET),
     )
-    return Response(status, _encode(body), PROBLEM, headers)
+    return ErrorResponse(status, _encode(body), PROBLEM, headers, reason_of(error))
 
 
 FAULT = "The service failed to answer; its log has the cause. The act may have been counted."
@@ -114,6 +207,6 @@ def too_large(limit: int) -> HTTPError:
     )
 
 
-def overloaded(detail: str, retry_after: int = 1) -> HTTPError:
-    """Return the error for a limit of the server that is reached for the moment; ``retry_after`` is in seconds."""
-    return HTTPError(503, detail, headers=((b"retry-after", b"%d" % retry_after),))
+def overloaded(detail: str, setting: str, retry_after: int = 1) -> HTTPError:
+    """Return the error for a limit of the server that is reached now, which ``setting`` sets; times are in seconds."""
+    return HTTPError(503, detail, headers=((b"retry-after", b"%d" % retry_after),), setting=setting)

@@ -115,6 +115,8 @@ from laurels.limits import DEFAULT_SUMMARY_BUCKETS, KEY_HOURS, SUMMARY_BUCKETS
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from laurels.figures import Figures
+
 __all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 
 _encode = msgspec.json.Encoder().encode
@@ -792,7 +794,7 @@ class Store(ABC):
 
     # Definitions, with the capability defining
 
-    def measure(self) -> Mapping[str, float]:
+    def measure(self) -> Figures:
         """Return figures of the store for its operator, by their names, at no cost that grows with it."""
         return {}
 

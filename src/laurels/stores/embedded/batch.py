@@ -87,6 +87,11 @@ class Batch(asyncio.Future[None]):
         """How many sequences the records take."""
         return len(self.records) - 1 + self._more
 
+    @property
+    def size(self) -> int:
+        """How many bytes the records take, with their metadata."""
+        return len(self.encoded) + self.metadata_bytes
+
     def begin_at(self, at: At) -> None:
         """Set the time of the writes: this tick and those after it."""
         self.tick = tick = at.tick

@@ -53,12 +53,14 @@ from laurels.clock import SECOND
 from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
 from laurels.limits import format_size
 from laurels.stores.embedded.batch import NEVER, Batch, Failure
+from laurels.stores.embedded.commit_figures import CommitFigures
 from laurels.stores.embedded.records import RULES, At, board_of, encode_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.clock import Clock
+    from laurels.figures import Figures
     from laurels.stores.embedded.answers import Answers
     from laurels.stores.embedded.batch import Reporting
     from laurels.stores.embedded.capacity import Capacity
@@ -139,6 +141,7 @@ class Commits:
     def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers, capacity: Capacity) -> None:
         self.failure: Failure | None = None
         self.broken: BaseException | None = None
+        self.figures = CommitFigures()
         self.watched: dict[str, Callable[[], object]] = {}
         """What to call when a record has been applied that concerns a board, by the names of boards."""
         self._files = files
@@ -177,7 +180,8 @@ class Commits:
         most = self._waiting_bytes
         if len(batch.encoded) > most or batch.metadata_bytes > most:
             raise StoreUnavailable(
-                f"More changes wait for the disk than --max-waiting-changes allows: {format_size(most)}"
+                f"More changes wait for the disk than --max-waiting-changes allows: {format_size(most)}",
+                setting="--max-waiting-changes",
             )
         more = 0 if batch.claims else self._capacity.begin()
         batch.unchecked_bytes += more
@@ -328,6 +332,18 @@ class Commits:
         if first:
             _log.critical("An unexpected error: no more writes until the service is restarted", exc_info=error)
 
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        waiting = self._open
+        return {
+            **self.figures.read(),
+            "commit_failing": self.failure is not None,
+            "restart_needed": self.broken is not None,
+            "open_batch_records": 0 if waiting is None else waiting.taken,
+            "open_batch_bytes": 0 if waiting is None else waiting.size,
+            "open_batch_limit_bytes": self._waiting_bytes,
+        }
+
     async def settle_written(self) -> None:
         """Wait until every record that has been added is applied, or has failed."""
         if self._newest is not None and not self._newest.done():
@@ -380,9 +396,7 @@ class Commits:
         try:
             if batch is not None:
                 if not is_broken:
-                    self.failure = batch.failure = self._commit(
-                        batch.encoded, batch.metadata, batch.answers, batch.forget_until
-                    )
+                    self.failure = batch.failure = self._commit_batch(batch)
                 batch.get_loop().call_soon_threadsafe(self._guard, self._committed, batch)
             elif not is_broken:
                 self.failure = self._look() if self.failure is None else self._commit(PROBE)
@@ -394,6 +408,12 @@ class Commits:
             self._is_halted = True  # at once: what is already in the queue must not be written after this
             self._loop.call_soon_threadsafe(self._break, error, batch)
             return None
+
+    def _commit_batch(self, batch: Batch) -> Failure | None:
+        began = time.monotonic()
+        failure = self._commit(batch.encoded, batch.metadata, batch.answers, batch.forget_until)
+        self.figures.add(batch, time.monotonic() - began, failure)
+        return failure
 
     def _look(self) -> Failure | None:
         try:

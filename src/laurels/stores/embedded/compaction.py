@@ -23,11 +23,13 @@ from contextlib import closing
 from shutil import disk_usage
 from typing import TYPE_CHECKING
 
+from laurels.distribution import Distribution
 from laurels.errors import LaurelsError
 from laurels.stores.embedded.directory import sync_directory
 from laurels.stores.embedded.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from laurels.figures import Figures
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.holds import Holds
     from laurels.stores.embedded.journal import Journal
@@ -37,6 +39,8 @@ SPARE_BYTES = 4 * 2**20
 """What a compaction must leave free, for the journal to go on meanwhile."""
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 10.0
+SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+"""Bounds of the histogram of how long compactions take."""
 
 _log = logging.getLogger("laurels.stores")
 
@@ -70,6 +74,9 @@ class Compaction:
         self.lost = 0
         self._may_give_back = True
         self._child: subprocess.Popen[bytes] | None = None
+        self._begun = 0.0
+        self._seconds = Distribution(SECONDS)
+        self._failures = 0
         self._backlog_at_start = 0
         self._not_before = 0.0
         self._snapshot = directory.path / "boards.db"
@@ -84,6 +91,20 @@ class Compaction:
 
     def _discard_unfinished(self) -> None:
         (self._directory.path / "boards.db.new").unlink(missing_ok=True)
+
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        seconds = self._seconds.read()
+        return {
+            "backlog_bytes": self.backlog,
+            "snapshot_bytes": self._snapshot_bytes,
+            "compactions": seconds.counts[-1],
+            "compaction_duration_seconds": seconds,
+            "compaction_failures": self._failures,
+            "compaction_running": self._child is not None,
+            "compaction_failing": self.failure is not None,
+            "metadata_lost": self.lost,
+        }
 
     def grew(self, size: int) -> None:
         """Count a batch that was appended."""
@@ -128,7 +149,7 @@ class Compaction:
         return POLL_SECONDS
 
     def _start(self) -> None:
-        self._backlog_at_start = self.backlog
+        self._backlog_at_start, self._begun = self.backlog, time.monotonic()
         self._directory.names.forget(self._snapshot, may_change=True)
         lock = self._directory.lock_compaction()
         command = [
@@ -168,6 +189,7 @@ class Compaction:
             return self._retry_later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
         self.failure = None
         if self._compacted_upto > before:
+            self._seconds.add(time.monotonic() - self._begun)
             return 0.0
         self._not_before = time.monotonic() + RETRY_SECONDS  # it must wait for answers, which come with later batches
         return RETRY_SECONDS
@@ -185,6 +207,7 @@ class Compaction:
 
     def _retry_later(self, problem: str) -> float:
         self.failure = problem
+        self._failures += 1
         self._not_before = time.monotonic() + RETRY_SECONDS
         _log.warning("The journal could not be compacted, which will be tried again: %s", problem)
         return RETRY_SECONDS

@@ -109,6 +109,11 @@ class FirstAnswers:
         """How many keys are remembered or in flight."""
         return len(self._keys) + len(self._in_flight)
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the table of keys takes."""
+        return self._keys.nbytes
+
     def is_full(self) -> bool:
         """Return whether there are as many keys as there may be."""
         return len(self._keys) + len(self._in_flight) >= self._limit

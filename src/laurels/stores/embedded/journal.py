@@ -409,6 +409,10 @@ class Journal:
                 "end that program, or its transaction"
             )
 
+    def measure_size(self) -> int:
+        """Return how many bytes the journal and its log take on the disk."""
+        return sum(file.stat().st_size for file in (self.path, log_of(self.path)) if file.exists())
+
     def close(self) -> None:
         """Let go of the file, with a checkpoint if it was written to."""
         self._db.close()

@@ -91,7 +91,8 @@ class Reader:
         self._check_open()
         if self._rows > self._most_rows:
             raise StoreUnavailable(
-                f"Metadata of more entries is waited for than --max-waiting-reads allows: {self._most_rows:,}"
+                f"Metadata of more entries is waited for than --max-waiting-reads allows: {self._most_rows:,}",
+                setting="--max-waiting-reads",
             )
         question = Question(wanted, asyncio.get_running_loop().create_future())
         self._questions.append(question)

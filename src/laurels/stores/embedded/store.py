@@ -20,6 +20,7 @@ import time
 from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from itertools import chain, islice
+from shutil import disk_usage
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -71,6 +72,7 @@ from laurels.stores.embedded.copying import BACKLOG_BYTES, Source
 from laurels.stores.embedded.guard import held_key
 from laurels.stores.embedded.holds import Holds
 from laurels.stores.embedded.idempotency import FirstAnswers
+from laurels.stores.embedded.index_memory import IndexMemory
 from laurels.stores.embedded.lookups import DiskLookups
 from laurels.stores.embedded.metadata import Metadata, rank_row
 from laurels.stores.embedded.records import (
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.definition import Guard, Runs
+    from laurels.figures import Figures
     from laurels.ranking import Index
     from laurels.ranking.index import Row
     from laurels.stores.embedded.answers import Compared
@@ -148,6 +151,8 @@ class EmbeddedStore(Store):
         self._loop = asyncio.get_running_loop()
         state.discard = self._free
         self._capacity = Capacity(limits, state)
+        self._index_memory = IndexMemory(state)
+        self._journal = files.journal
         self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
 
     @classmethod
@@ -416,7 +421,7 @@ class EmbeddedStore(Store):
 
     # Definitions
 
-    def measure(self) -> Mapping[str, float]:
+    def measure(self) -> Figures:
         held = self._capacity.held() | {"hidden": self._state.hidden.count, "keys": self._answers.count}
         held |= {"runs": len(self._state.guard_memory.runs)}
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
@@ -424,12 +429,18 @@ class EmbeddedStore(Store):
             "clock_settled": self._clock.is_settled,
             "newest_record_ahead_seconds": max(0.0, self._ticks.last / SECOND - self._clock()),
         }
-        compaction = {
-            "backlog_bytes": self._compaction.backlog,
-            "compaction_failing": self._compaction.failure is not None,
-            "metadata_lost": self._compaction.lost,
-        }
-        return held | limits | times | compaction
+        memory = {"index_bytes": self._index_memory.read(), "keys_bytes": self._answers.nbytes}
+        parts = self._commits.measure(), self._compaction.measure(), self._measure_disk()
+        return dict(chain.from_iterable(each.items() for each in (held, limits, times, memory, *parts)))
+
+    def _measure_disk(self) -> Figures:
+        try:
+            return {
+                "journal_bytes": self._journal.measure_size(),
+                "disk_free_bytes": disk_usage(self._directory.path).free,
+            }
+        except OSError:  # the directory is gone, of which a submit says more
+            return {}
 
     def warnings(self) -> list[str]:
         failing = "The journal could not be compacted, and grows until it can: the log says why."
@@ -744,6 +755,7 @@ class EmbeddedStore(Store):
         if not self.is_closed:
             self.is_closed = True
             self._watch.close()
+            self._index_memory.close()
             try:
                 await self._lookups.close()
             finally:

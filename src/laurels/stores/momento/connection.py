@@ -20,13 +20,15 @@ from momento import CacheClientAsync, Configurations, CredentialProvider
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration
 from momento.errors import SdkException, exceptions
 
-from laurels.errors import KeyRefused, StoreUnavailable
+from laurels.errors import AnswerLost, CacheMissing, KeyRefused, LimitReached, StoreError, StoreUnavailable
 from laurels.stores.contract import TTL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from momento.config import Configuration
+
+    from laurels.figures import Figures
 
 TTL = timedelta(seconds=TTL_SECONDS)
 FRESH_SECONDS = 1
@@ -43,6 +45,18 @@ _DIRECT = "no_grpc_proxy"
 _KINDS = "A key of Momento's is wanted, v1, v2 or legacy, as its console gives it"
 
 _log = logging.getLogger("laurels.stores")
+
+KINDS: dict[type[StoreError], str] = {
+    KeyRefused: "key_refused",
+    CacheMissing: "cache_missing",
+    LimitReached: "limit",
+    AnswerLost: "answer_lost",
+    StoreUnavailable: "unavailable",
+    StoreError: "refused",
+}
+"""What the metrics call an error: the first that it is one of."""
+TIMEOUT = "timeout"
+"""The same for one that such a cause tells from others that have no answer."""
 
 C = TypeVar("C")
 """A client of the SDK."""
@@ -173,6 +187,15 @@ class Connection(Generic[C]):
         self.clients: list[_Client[C]] = []
         """The client in use is the last; those before it finish what is under way."""
         self._closed = False
+        self._errors = dict.fromkeys([TIMEOUT, *KINDS.values()], 0)
+
+    def measure(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        return {
+            "momento_errors": {**self._errors},
+            "momento_clients": len(self.clients),
+            "momento_broken": bool(self.clients) and self.clients[-1].is_broken,
+        }
 
     async def call(self, operation: Callable[[C], Awaitable[R]]) -> R:
         """Do an operation with the present key; if that is refused and there is another, once more with that."""
@@ -194,11 +217,11 @@ class Connection(Generic[C]):
                 if len(self.clients) > 1:
                     await self._retire_old()
                 return await operation(client)
-        except KeyRefused as refusal:
-            _log.error("%s", refusal)
-            raise
-        except StoreUnavailable as outage:
-            if isinstance(outage.__cause__, BREAKING) and not 0 <= time.time() - entered.made < FRESH_SECONDS:
+        except StoreError as error:
+            self._errors[_kind_of(error)] += 1
+            if isinstance(error, KeyRefused):
+                _log.error("%s", error)
+            elif isinstance(error.__cause__, BREAKING) and not 0 <= time.time() - entered.made < FRESH_SECONDS:
                 entered.is_broken = True
             raise
 
@@ -219,6 +242,13 @@ class Connection(Generic[C]):
         for client in self.clients:
             await client.retire()
             await client.closed.wait()
+
+
+def _kind_of(error: StoreError) -> str:
+    """Return what the metrics call an error."""
+    if isinstance(error.__cause__, exceptions.TimeoutException):
+        return TIMEOUT
+    return next(name for kind, name in KINDS.items() if isinstance(error, kind))
 
 
 def connect_cache(

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from momento import CacheClientAsync
     from momento.config import Configuration
 
+    from laurels.figures import Figures
+
 FURTHEST_RANK = 2**31 - 1
 """Ranks are 32-bit integers on the wire, and a set of 5 MB ends long before."""
 RESERVED = "-"
@@ -238,6 +240,9 @@ class MomentoStore(Store):
         return length
 
     # The store itself
+
+    def measure(self) -> Figures:
+        return self._connection.measure()
 
     async def ready(self) -> None:
         """Remove what cannot be there: that needs the cache and the right to write, and changes nothing."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.connection import Refusal
 from laurels.stores.redis.errors import code_of, translate
-from laurels.stores.redis.node import Node, end
+from laurels.stores.redis.node import Node, end, too_many_waiting
 from laurels.stores.redis.servers import Servers
 from laurels.stores.redis.url import Address
 
@@ -81,7 +81,7 @@ class Cluster(Servers):
         if address is not None:
             self._node(address, reads=reply.reads).send(reply)
         elif len(self._unmapped) >= self.settings.waiting:
-            reply.fail(StoreUnavailable(f"{self.settings.waiting:,} calls wait for Redis already"))
+            reply.fail(too_many_waiting(self.settings.waiting))
         else:
             self._unmapped.append(reply)
             self._read_map()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hiredis import ProtocolError, Reader
@@ -41,6 +42,9 @@ class Sent(Protocol):
 
 class Owner(Protocol):
     """Whose calls go over a connection."""
+
+    def answered(self, seconds: float) -> None:
+        """Know that an answer came, and how long after its call was sent."""
 
     def refused(self, reply: Reply, text: str) -> None:
         """Know that the server refuses a call, and what it says."""
@@ -104,6 +108,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand answers to those that wait for them."""
         feed, gets, unanswered, owner = self._reader.feed, self._reader.gets, self.unanswered, self._owner
+        if owner is not None and unanswered and unanswered[0].at:  # those of the handshake are not timed
+            owner.answered(monotonic() - unanswered[0].at)
         feed(data)
         try:
             while unanswered:

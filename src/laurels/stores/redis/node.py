@@ -14,12 +14,14 @@ import asyncio
 import logging
 import random
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol, cast
 
 from laurels.errors import AnswerLost, StoreUnavailable
 from laurels.stores.redis.calls import Aside, Look, pack
 from laurels.stores.redis.connection import Connection
 from laurels.stores.redis.durability import QUESTIONS, Facts, read_facts
+from laurels.stores.redis.errors import code_of
 from laurels.stores.redis.replicas import Changes
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from laurels.stores.redis.connection import Sent
     from laurels.stores.redis.handshake import Handshake
     from laurels.stores.redis.settings import RedisSettings
+    from laurels.stores.redis.troubles import Troubles
     from laurels.stores.redis.url import Address
 
 UNDER_WAY = 1024
@@ -38,6 +41,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.05, 1.0
 CHECKS = 4
 """How often, in the time that an answer may take, it is looked whether one took that long."""
 
+LATE = "not in time"
+ROUTINE = {"NOSCRIPT", "MOVED", "ASK"}
+"""What a server says as it must: no error of it."""
 CLOSING_SECONDS = 0.005
 """How long to wait at a time until all is answered."""
 
@@ -48,6 +54,7 @@ class Router(Protocol):
     """What knows which node a call goes to; ``interrupted`` is called when a connection is lost."""
 
     interrupted: Callable[[], object]
+    troubles: Troubles
 
     async def find(self, node: Node) -> Address:
         """Return where a node is now; raise StoreUnavailable if that cannot be found out."""
@@ -75,6 +82,8 @@ class Node:
         self.waiting: deque[Reply] = deque()
         self.connection: Connection | None = None
         self._router = router
+        self._troubles = router.troubles
+        self._server = ""  # where it was last
         self._handshake = handshake
         self._settings = settings
         self._opening: asyncio.Task[None] | None = None
@@ -90,7 +99,7 @@ class Node:
             self._refuse(reply, self.trouble)
             return
         if self.unanswered >= self._settings.waiting:
-            reply.fail(StoreUnavailable(f"{self._settings.waiting:,} calls wait for Redis already"))
+            reply.fail(too_many_waiting(self._settings.waiting))
             return
         loop = reply.get_loop()
         reply.at = loop.time()
@@ -119,7 +128,7 @@ class Node:
             replies, self.waiting = list(waiting), deque()
         else:
             replies = [waiting.popleft() for _ in range(room)]
-        now = replies[0].get_loop().time()
+        now = monotonic()  # the loop's clock, which may have milliseconds only
         for reply in replies:
             reply.at = now
         self._write(connection, replies, now)
@@ -179,6 +188,8 @@ class Node:
 
     async def _try(self) -> Connection:
         address = await self._router.find(self)
+        self._server = str(address)
+        self._troubles.know(self._server)
         connection = Connection(self)
         answers = await self._handshake.open(connection, address, *QUESTIONS)
         facts = read_facts(*answers)
@@ -194,6 +205,7 @@ class Node:
         """Refuse what waits, and all that comes until there is a connection."""
         if self.trouble is None and self._was_connected:
             _log.warning("%s", error)
+        self._troubles.add(self._server, "unreachable")
         self.trouble = error
         waiting, self.waiting = self.waiting, deque()
         for reply in waiting:
@@ -208,7 +220,14 @@ class Node:
     def refused(self, reply: Reply, text: str) -> None:
         """Have the router decide what to do with it."""
         reply.turn = None
-        self._router.refused(self, reply, reply.refusal if isinstance(reply, Look) and reply.refusal else text)
+        text = reply.refusal if isinstance(reply, Look) and reply.refusal else text
+        if code_of(text) not in ROUTINE:
+            self._troubles.add(self._server, "refused")
+        self._router.refused(self, reply, text)
+
+    def answered(self, seconds: float) -> None:
+        """Count how long the server took."""
+        self._troubles.answer_seconds.add(seconds)
 
     def lost(self, connection: Connection, reason: str, calls: Sequence[Reply]) -> None:
         """Connect again. Calls that read are made again."""
@@ -223,6 +242,7 @@ class Node:
             else:
                 reply.fail(AnswerLost(f"Redis did not answer: {reason}"))
         if not self._is_closed:
+            self._troubles.add(self._server, "timeout" if reason == LATE else "lost")
             _log.warning("The connection to Redis is lost: %s", reason)
             self.open()
 
@@ -256,8 +276,9 @@ class Node:
         oldest = loop.time() - self._settings.timeout
         connection = self.connection
         if connection is not None and connection.unanswered and connection.unanswered[0].at <= oldest:
-            connection.abort("not in time")
+            connection.abort(LATE)
         while self.waiting and self.waiting[0].at <= oldest:
+            self._troubles.add(self._server, "timeout")
             self.waiting.popleft().fail(StoreUnavailable("Redis is too slow"))
         if self.unanswered:
             self._check = loop.call_later(self._settings.timeout / CHECKS, self._look)
@@ -273,6 +294,11 @@ class Node:
             self._check.cancel()
         if self.connection is not None:
             await self.connection.end("it is closed")
+
+
+def too_many_waiting(most: int) -> StoreUnavailable:
+    """Return the error for a call that would be one more than may wait."""
+    return StoreUnavailable(f"{most:,} calls wait for Redis already", setting="--redis-waiting")
 
 
 async def end(task: asyncio.Task[None]) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.calls import Look, Reply
 from laurels.stores.redis.errors import PASSING, code_of, translate
+from laurels.stores.redis.troubles import Troubles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from laurels.figures import Figures
     from laurels.stores.redis.calls import Script, Word
     from laurels.stores.redis.durability import Facts
     from laurels.stores.redis.handshake import Handshake
@@ -40,6 +42,7 @@ class Servers(ABC):
     def __init__(self, handshake: Handshake, settings: RedisSettings) -> None:
         self.handshake = handshake
         self.settings = settings
+        self.troubles = Troubles()
         self.interrupted: Callable[[], object] = lambda: None
         """Called when a connection is lost."""
 
@@ -150,7 +153,7 @@ class Servers(ABC):
         found += [node.trouble.problem for node in nodes if node.trouble is not None]
         return [each for each in dict.fromkeys(found) if each]
 
-    def measure(self) -> Mapping[str, float]:
+    def measure(self) -> Figures:
         """Return figures, by their names in the metrics."""
         nodes = self.nodes
         return {
@@ -158,6 +161,7 @@ class Servers(ABC):
             "redis_connections_wanted": len(nodes),
             "redis_waiting": sum(node.unanswered for node in nodes),
             "redis_waiting_limit": self.settings.waiting,
+            **self.troubles.measure(),
         }
 
     async def reconnect(self) -> None:

@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
+    from laurels.figures import Figures
     from laurels.stores.redis.definitions import Known
     from laurels.stores.redis.handshake import Credentials
 
@@ -693,7 +694,7 @@ class RedisStore(Store):
     def warnings(self) -> list[str]:
         return [*self._servers.warnings(), *self._watching.warnings()]
 
-    def measure(self) -> Mapping[str, float]:
+    def measure(self) -> Figures:
         return self._servers.measure()
 
     @property

@@ -35,6 +35,11 @@ class Address(NamedTuple):
     host: str
     port: int | None = None
 
+    def __str__(self) -> str:
+        """Return it as people write it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.host if self.port is None else f"{host}:{self.port}"
+
 
 class Target:
     """What a URL says. The password is in no representation of it."""

@@ -1,0 +1,46 @@
+"""What is measured of commits: how long they take, and what is in them.
+
+The thread that commits adds to it, once a batch; any may read it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laurels.distribution import Distribution
+
+if TYPE_CHECKING:
+    from laurels.figures import Figures
+    from laurels.stores.embedded.batch import Batch, Failure
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+RECORDS = tuple(float(4**power) for power in range(9))
+BYTES = tuple(float(64 * 4**power) for power in range(11))
+
+
+class CommitFigures:
+    """What is measured of the commits of one store."""
+
+    def __init__(self) -> None:
+        self._seconds = Distribution(SECONDS)
+        self._records = Distribution(RECORDS)
+        self._bytes = Distribution(BYTES)
+        self._failures = 0
+
+    def add(self, batch: Batch, seconds: float, failure: Failure | None) -> None:
+        """Count the commit of a batch, or that it failed."""
+        if failure is not None:
+            self._failures += 1
+            return
+        self._seconds.add(seconds)
+        self._records.add(batch.taken)
+        self._bytes.add(batch.size)
+
+    def read(self) -> Figures:
+        """Return figures, by their names in the metrics."""
+        return {
+            "commit_duration_seconds": self._seconds.read(),
+            "commit_records": self._records.read(),
+            "commit_bytes": self._bytes.read(),
+            "commit_failures": self._failures,
+        }
