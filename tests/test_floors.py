@@ -120,7 +120,7 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd"),
+    | laurels("momento_local", "assembly", "crowd", "backup.places", "backup.reading"),
     "laurels.__init__": laurels("version"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),

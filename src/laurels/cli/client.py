@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import aclosing, contextmanager
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -29,7 +30,7 @@ from laurels.declaring import normalize_definition
 from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
-from laurels.http.messages import EVENTS
+from laurels.http.messages import EVENTS, TAR
 from laurels.http.problems import Problem
 from laurels.http.wire import (
     BatchReceipt,
@@ -81,6 +82,8 @@ _MANY_DIGITS = re.compile(rb"\d{309}")
 """So many has every integer that no double holds."""
 _SECONDS = re.compile("[0-9]{1,9}")
 
+_STREAMS = {EVENTS: "a stream of events", TAR: "a backup"}
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 JSON = {"content-type": "application/json"}
 SUBMIT = JSON | {"prefer": "return=representation"}
 HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": f"laurels/{__version__}"}
@@ -379,7 +382,8 @@ class Client:
 
     async def _events(self, path: str, messages: Messages, views: int) -> AsyncGenerator[Event, None]:
         """Yield the events of one connection, until the service ends it."""
-        response = await self._open(path, messages.last_id)
+        headers = {"last-event-id": messages.last_id} if messages.last_id else {}
+        response = await self._open(path, EVENTS, headers | {"cache-control": "no-store"})
         try:
             messages.begin()
             with self._reaching(SILENCE):
@@ -392,25 +396,34 @@ class Client:
         finally:
             await response.aclose()
 
-    async def _open(self, path: str, last_id: str) -> httpx.Response:
-        """Return a stream of events, from the one after an id on."""
-        headers = {"accept": EVENTS.decode(), "cache-control": "no-store"}
-        headers |= {"last-event-id": last_id} if last_id else {}
+    async def _open(self, path: str, wanted: bytes, headers: Mapping[str, str] = NO_HEADERS) -> httpx.Response:
+        """Return an answer of this media type, whose body is to be read as it comes."""
+        headers = {"accept": wanted.decode(), **headers}
         timeout = httpx.Timeout(TIMEOUT, read=SILENCE)
         request = self._http.build_request("GET", self._url + path, headers=headers, timeout=timeout)
         with self._reaching(TIMEOUT):
             async with asyncio.timeout(TIMEOUT):
                 response = await self._http.send(request, stream=True)
                 kind = response.headers.get("content-type", "nothing").partition(";")[0]
-                if response.is_success and kind == EVENTS.decode():
+                if response.is_success and kind == wanted.decode():
                     return response
                 try:
                     content = await self._receive(response)
                 finally:
                     await response.aclose()
         if response.is_success:
-            self._refuse(f"it sent {truncate(kind)} for a stream of events")
+            self._refuse(f"it sent {truncate(kind)} for {_STREAMS[wanted]}")
         raise self._make_error(response, content)
+
+    async def backup(self) -> AsyncGenerator[bytes, None]:
+        """Yield a backup of everything as it comes; it is whole if this ends without an error."""
+        response = await self._open("/-/backup", TAR)
+        try:
+            with self._reaching(SILENCE):
+                async for piece in response.aiter_raw():
+                    yield piece
+        finally:
+            await response.aclose()
 
     def _take(self, messages: Messages, piece: bytes) -> Sequence[Message]:
         try:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 from msgspec import Struct, field
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from laurels.cli.client import RankedPage
 from laurels.cli.dialects import TIME
@@ -18,7 +27,7 @@ from laurels.http.wire import StandingInFull, StandingOfName
 from laurels.visible import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from laurels.cli.client import RankedEntry
     from laurels.cli.rows import BadRow
@@ -160,6 +169,43 @@ class ProgressLine:
     def write_line(self, text: str) -> None:
         """Write a line on stderr, above the live one."""
         write_on(self.console, text)
+
+
+def format_bytes(size: int) -> str:
+    """Return a number of bytes as people read it: ``9.3 MB``."""
+    return decimal(size)
+
+
+class DownloadLine:
+    """The progress of a download: a live line on stderr, if that is a terminal."""
+
+    def __init__(self, what: str, *, quiet: bool = False) -> None:
+        console = make_console(err=True)
+        self.bytes = 0
+        self._started = time.monotonic()
+        columns = (TextColumn("{task.description}", markup=False), DownloadColumn(), TransferSpeedColumn())
+        disabled = quiet or not console.is_terminal
+        self._progress = Progress(*columns, console=console, transient=True, disable=disabled)
+        self._task = self._progress.add_task(escape(what), total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return time.monotonic() - self._started
+
+    def count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield chunks as they are, and count them."""
+        for chunk in chunks:
+            self.bytes += len(chunk)
+            self._progress.update(self._task, completed=self.bytes)
+            yield chunk
 
 
 class ImportReport:
