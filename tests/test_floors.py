@@ -41,13 +41,15 @@ MAY_IMPORT = {
     "laurels.distribution": laurels("figures"),
     "laurels.loop_lag": laurels("figures", "distribution"),
     "laurels.memory_limit": laurels("figures"),
-    "laurels.logs": laurels("visible"),
+    "laurels.tracing": set[str](),
+    "laurels.logs": laurels("tracing", "visible"),
+    "laurels.lifetime": set[str](),
     "laurels.reloading": laurels("errors", "logs", "figures"),
-    "laurels.workers": laurels("logs", "figures"),
+    "laurels.workers": laurels("figures"),
     "laurels.systemd": set[str](),
     "laurels.ranking": set[str](),
     "laurels.audit": laurels("errors", "visible", "figures"),
-    "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
+    "laurels.access": laurels("limits", "errors", "wording", "optional", "entries", "tracing"),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
     "laurels.definition": laurels("limits", "errors"),
@@ -94,16 +96,22 @@ MAY_IMPORT = {
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )
-    | laurels("stores.contract", "boards", "audit", "live", "visible", "figures"),
+    | laurels("stores.contract", "boards", "audit", "live", "visible", "figures", "tracing"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "figures", "access", "entries", "http", "live", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "figures", "access", "entries", "http", "live", "adapters.limits")
+    | laurels("tracing"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
-    | laurels("limits", "access", "optional", "live", "http", "adapters"),
+    | laurels("limits", "access", "optional", "live", "http", "adapters", "tracing"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "systemd", "boards_file", "boards", "audit", "live", "figures", "loop_lag", "memory_limit")
+    | laurels("version", "lifetime", "tracing")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
+    "laurels.answers": laurels("limits", "access", "definition", "stores.contract", "http"),
+    "laurels.blocking": set[str](),
+    "laurels.client": laurels("version", "limits", "errors", "optional", "definition", "entries", "declaring")
+    | laurels("stores.contract", "http", "tracing", "answers", "blocking"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
         "audit",
@@ -120,8 +128,10 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd", "backup.places", "backup.reading"),
-    "laurels.__init__": laurels("version"),
+    | laurels(
+        "momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client", "backup.places", "backup.reading"
+    ),
+    "laurels.__init__": laurels("version", "errors", "client"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
     "infra.errors": laurels("errors"),

@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.conftest import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCRIPT = """
 import logging, sys
@@ -33,6 +39,43 @@ with writing_logs(sys.argv[1]):
     except ValueError:
         logging.getLogger("laurels").exception("Failed")
 """
+
+
+OF_LEVELS = """
+import logging, sys
+from laurels.logs import writing_logs
+with writing_logs("text", sys.argv[1]):
+    for name in ("laurels.stores", "laurels.requests", "uvicorn.error", "httpx"):
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            logging.getLogger(name).log(level, "by %s", name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "ours"),
+    [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)],
+)
+def test_levels(level: str, ours: int) -> None:
+    """The level is that of our own lines; the request log is as it was asked for, and others only warn."""
+    done = subprocess.run([sys.executable, "-c", OF_LEVELS, level], capture_output=True, check=True, timeout=60)
+    lines = done.stderr.decode()
+    counts = [lines.count(f"by {name}") for name in ("laurels.stores", "laurels.requests", "uvicorn.error", "httpx")]
+    assert counts == [ours, 3, 2, 2]
+
+
+def test_debug(tmp_path: Path) -> None:
+    """What is logged to find a fault is ours alone, and has what the service does by itself."""
+    file = tmp_path / "access.toml"
+    file.write_text("[public]\nscopes = ['read']\n")
+    options = ("--log-level", "debug", "--log-format", "json", "--access", str(file))
+    with running(tmp_path / "data", *options) as server:
+        server.stop()
+        server.reading.join(30)
+    lines = [json.loads(line) for line in server.log]
+    said = " ".join(line["message"] for line in lines if line["level"] == "DEBUG")
+    assert "Loaded 0 entries and replayed 0 changes of 0 boards" in said
+    assert "The access file in use has 0 keys, and no tokens are taken" in said
+    assert {line["logger"].partition(".")[0] for line in lines} == {"laurels"}
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])

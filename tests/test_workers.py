@@ -28,7 +28,9 @@ from laurels.errors import AddressUnusable
 from laurels.figures import Histogram
 from laurels.http.documents import DOCUMENTS
 from laurels.http.operations import OPERATIONS
-from laurels.workers import SharedFigures, Worker, Workers
+from laurels.logs import writing_at_once
+from laurels.version import __version__
+from laurels.workers import Greetings, SharedFigures, Worker, Workers
 from tests.adapters.test_metrics import count_requests
 from tests.adapters.test_tls import Site
 from tests.asking import ask, read_replies
@@ -203,7 +205,8 @@ def test_it_is_one_service(server: Server) -> None:
     assert len(set(re.findall(r'process_start_time_seconds\{worker="(\d)"\}', figures))) == 2
     durability, listening = server.log
     assert "acknowledged scores" in durability
-    assert "Uvicorn running" in listening
+    assert f"Laurels {__version__} serves {server.url} " in listening
+    assert ", 2 workers" in listening
 
 
 def test_worker_that_is_killed(server: Server) -> None:
@@ -428,7 +431,7 @@ def test_momento(momento: Momento, monkeypatch: pytest.MonkeyPatch) -> None:
         assert statuses(connections) == [200] * CONNECTIONS
         assert server.stop() == 0
         server.reading.join(30)
-        assert [json.loads(line)["level"] for line in server.log] == ["INFO"]
+        assert [json.loads(line)["level"] for line in server.log] == ["INFO", "INFO"]  # of its start and its end
 
 
 def test_fork_that_fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -440,7 +443,7 @@ def test_fork_that_fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 
     monkeypatch.setattr(os, "fork", fail)
     with pytest.raises(SystemExit):
-        Workers(2, "text", SharedFigures(2), lambda: None).run()
+        Workers(2, writing_at_once("text"), SharedFigures(2), Greetings(bool, bool)).run()
     assert "ERROR Worker 1 cannot be started: Resource temporarily unavailable." in capfd.readouterr().err
 
 

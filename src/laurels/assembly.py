@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import uvicorn
 import uvloop
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 from prometheus_client import ProcessCollector
 
@@ -33,8 +33,9 @@ from laurels.adapters.server import (
     bind,
     bind_beside,
     connections_within_descriptors,
+    find_urls,
+    list_addresses,
     reserve,
-    say_where,
 )
 from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
@@ -73,9 +74,10 @@ from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.web_files import WEB_FILES
 from laurels.http.wire import Batch
+from laurels.lifetime import OPEN, Lifetime, Start, hide_secrets
 from laurels.limits import limits_of
 from laurels.live.hub import Hub
-from laurels.logs import LogFormat, alike, writing_logs
+from laurels.logs import LogFormat, LogLevel, alike, writing_at_once, writing_logs
 from laurels.loop_lag import LoopLag
 from laurels.memory_limit import measure_memory_limit
 from laurels.optional import load
@@ -86,11 +88,12 @@ from laurels.stores.embedded.store import EmbeddedStore
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.url import SCHEMES
 from laurels.systemd import notify
-from laurels.workers import SharedFigures, Workers
+from laurels.version import __version__
+from laurels.workers import Greetings, SharedFigures, Workers
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from mmap import mmap
 
@@ -136,6 +139,7 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
+    log_level: LogLevel = "info"
     audit_log: Path | None = None
     """The file of the audit log; without it that is in the log of the process."""
     tls_cert: Path | None = None
@@ -206,10 +210,14 @@ def _boards_file(settings: Settings) -> BoardsFile:
 
 
 class Hooks(NamedTuple):
-    """What is called when a service listens, and what uses its boards beside it."""
+    """What a service calls."""
 
-    announce: Callable[[], None]
+    announce: Callable[[Figures], object]
+    """Called when it listens, with the figures of its store."""
     beside: Beside | None = None
+    """What uses its boards beside it."""
+    ended: Callable[[int], object] = int
+    """Called with each signal that it ended by."""
 
 
 class Crew(NamedTuple):
@@ -404,19 +412,57 @@ def serve(settings: Settings, beside: Beside | None = None, board: str = "BOARD"
             # First: what loads for minutes should not do so in vain
             sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
             settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
-            announce = partial(_announce, settings, sockets, board)
+            lifetime = Lifetime()
+            announce = partial(_announce, lifetime, settings, sockets, board)
             if settings.workers > 1:
-                _serve_as_worker(settings, sockets, reloading, announce)
+                _serve_as_worker(settings, sockets, reloading, announce, lifetime)
                 return
-            with writing_logs(settings.log_format):
-                uvloop.run(_serve(settings, sockets, reloading, Hooks(announce, beside)))
+            with writing_logs(settings.log_format, settings.log_level), _saying_the_end(lifetime) as ended_by:
+                uvloop.run(_serve(settings, sockets, reloading, Hooks(announce, beside, ended_by.append)))
     finally:
         ignore_hangups()
 
 
-def _announce(settings: Settings, sockets: Sequence[socket.socket], board: str) -> None:
+@contextmanager
+def _saying_the_end(lifetime: Lifetime) -> Iterator[list[int]]:
+    """Yield a list for the signals that the service ends by, and say at the end why it ended."""
+    ended_by: list[int] = []
+    try:
+        yield ended_by
+    except BaseException as error:
+        lifetime.end(f"an error: {error!r}")
+        raise
+    lifetime.end(signal.Signals(ended_by[-1]).name)
+
+
+def _announce(
+    lifetime: Lifetime,
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    board: str,
+    figures: Figures | None = None,
+) -> None:
     """Say that the service listens: in the log, and to what started it."""
-    say_where(sockets, settings.host, board, is_secure=settings.tls_cert is not None)
+    url, pages = find_urls(sockets, settings.host, is_secure=settings.tls_cert is not None)
+    kind, _ = _store(settings.store)
+    held = {name: figure for name, figure in (figures or {}).items() if isinstance(figure, float | int)}
+    lifetime.begin(
+        Start(
+            version=__version__,
+            store=hide_secrets(settings.store),
+            directory=str(settings.data.absolute()) if kind.alone else UNSET,
+            boards=int(held["boards"]) if "boards" in held else UNSET,
+            entries=int(held["entries"]) if "entries" in held else UNSET,
+            addresses=list_addresses(sockets),
+            url=url,
+            access=OPEN if settings.access is None else str(settings.access),
+            workers=settings.workers,
+            pid=os.getpid(),
+            page=f"{pages}/{board}",
+            console=f"{pages}/-/console",
+            docs=f"{pages}/-/docs",
+        )
+    )
     notify("READY=1")
 
 
@@ -435,14 +481,18 @@ def _check_workers(settings: Settings) -> None:
 
 
 def _serve_as_worker(
-    settings: Settings, reserved: list[socket.socket], reloading: Reloading, announce: Callable[[], None]
+    settings: Settings,
+    reserved: list[socket.socket],
+    reloading: Reloading,
+    announce: Callable[[], None],
+    lifetime: Lifetime,
 ) -> None:
     """Fork, and serve in each worker; the parent raises SystemExit."""
     reserve(reserved)
     counts, figures, started = share_counts(settings.workers), SharedFigures(settings.workers), time.time()
     gc.freeze()  # what is there already is of all of them
-    worker = Workers(settings.workers, settings.log_format, figures, announce).run()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the parent says what else it says of each
+    writing = writing_at_once(settings.log_format, settings.log_level)
+    worker = Workers(settings.workers, writing, figures, Greetings(announce, lifetime.end)).run()
     alike.set(True)
     limits = settings.limits
     limits = replace(
@@ -451,11 +501,12 @@ def _serve_as_worker(
         max_subscribers=worker.share(limits.max_subscribers),
         max_client_memory=worker.share(limits.max_client_memory),
     )
-    with writing_logs(settings.log_format, worker.relay), ExitStack() as bound:
+    with writing_logs(settings.log_format, settings.log_level, worker.relay), ExitStack() as bound:
         try:
             sockets = [bound.enter_context(each) for each in bind_beside(reserved)]
             crew = Crew(worker, counts, figures, started)
-            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, Hooks(worker.be_ready), crew))
+            hooks = Hooks(lambda _: worker.be_ready())
+            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, hooks, crew))
         except LaurelsError as error:
             if worker.is_first:
                 raise
@@ -496,9 +547,10 @@ async def _serve(
             if certificate
             else partial(BoardProtocol, shared=shared)
         )
-        server = Server(_configure(routes, protocol, settings.limits), hooks.announce)
-        for ending in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+        announce = partial(hooks.announce, routes.boards.store.measure())
+        server = Server(_configure(routes, protocol, settings.limits), announce)
+        for ending in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again at its end: that end is a good one
+            signal.signal(ending, lambda number, _: hooks.ended(number))
         alike.set(False)
         await server.serve(sockets)
 
@@ -538,7 +590,7 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format", "tls_cert", "tls_key", "workers"}  # which the server has itself
+    own = {"host", "port", "log_format", "log_level", "tls_cert", "tls_key", "workers"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
     limits = {"store_limits", "limits", "redis"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits

@@ -72,8 +72,8 @@
     ├── NoAuditLog                the service has no file of its audit log that could be read
     └── AddressUnusable           the service cannot listen where it is to
 
-The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
-:mod:`laurels.serverless.errors` for the functions on Lambda, :mod:`laurels.momento_local.errors`. They are
+The errors of other programs are in their own files: :mod:`laurels.client.errors` and :mod:`laurels.cli.errors` for
+clients, :mod:`laurels.serverless.errors` for the functions on Lambda, :mod:`laurels.momento_local.errors`. They are
 LaurelsErrors too.
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
@@ -309,6 +309,9 @@ class TooManyRequests(LaurelsError):
     name, how many at once, and in how many seconds as many come again. ``policy`` and ``state`` are the values of the
     fields RateLimit-Policy and RateLimit.
     """
+
+    who = ""
+    """The principal, as the request log names it; empty if it is an address."""
 
     def __init__(self, detail: str, retry_after: int, limit: str, policies: Iterable[tuple[str, int, int]]) -> None:
         self.retry_after = retry_after

@@ -3,6 +3,11 @@
 Lines are written by a thread of their own, so that a reader of standard error who stops cannot stop the service. At
 most WAITING_LINES wait for it; further ones are dropped. A process that forks has no such thread: it writes by itself,
 and drops what would wait.
+
+A line that is logged for a request names the trace that the request is part of (:mod:`laurels.tracing`).
+
+**Levels** are those of our own loggers. Other packages log warnings and worse alone, whatever is asked for: on other
+levels some of them show what they send.
 """
 
 from __future__ import annotations
@@ -16,16 +21,21 @@ from datetime import UTC, datetime
 from logging.handlers import QueueHandler
 from select import POLLOUT, poll
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
+from laurels.tracing import current_trace
 from laurels.visible import escape, escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
+REQUESTS = "laurels.requests"
+"""The logger of the request log. Whoever asks for that gets it, whatever the level is."""
 WAITING_LINES = 10_000
 STOP_SECONDS = 2.0
 STDERR = 2
@@ -46,6 +56,8 @@ class JSONFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= getattr(record, "fields", {})
+        if (trace := getattr(record, "trace", None)) is not None:
+            line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return escape_json(msgspec.json.encode(line).decode())
@@ -56,7 +68,9 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is the library's
         """Return the line."""
-        return escape(super().formatMessage(record))
+        trace = getattr(record, "trace", None)
+        of = "" if trace is None else f" trace_id={trace.trace_id} span_id={trace.span_id}"
+        return escape(super().formatMessage(record)) + of
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """Return the lines of the traceback."""
@@ -70,13 +84,17 @@ class _BoundedHandler(QueueHandler):
             self.queue.put_nowait(record)
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Return the record as it is: the writing thread formats it, traceback included."""
+        """Return the record, with its trace: the writing thread formats it, traceback included."""
+        if not hasattr(record, "trace"):
+            record.trace = current_trace()
         return record
 
 
 @contextmanager
-def writing_logs(kind: LogFormat, relay: Callable[[logging.LogRecord], bool] | None = None) -> Iterator[None]:
-    """Write the logs of the process on standard error, from INFO on; what waits at the end is still written.
+def writing_logs(
+    kind: LogFormat, level: LogLevel = "info", relay: Callable[[logging.LogRecord], bool] | None = None
+) -> Iterator[None]:
+    """Write the logs of the process on standard error, from a level on; what waits at the end is still written.
 
     What other workers log as well goes to ``relay``, unless that returns that it does not take it.
     """
@@ -84,7 +102,8 @@ def writing_logs(kind: LogFormat, relay: Callable[[logging.LogRecord], bool] | N
     handler = _BoundedHandler(lines)
     if relay is not None:
         handler.addFilter(lambda record: not (alike.get() and relay(record)))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    _set_levels(level)
     thread = Thread(target=_write, args=(lines, _formatter(kind)), name="laurels-log", daemon=True)
     thread.start()
     try:
@@ -96,18 +115,21 @@ def writing_logs(kind: LogFormat, relay: Callable[[logging.LogRecord], bool] | N
 
 
 @contextmanager
-def writing_at_once(kind: LogFormat) -> Iterator[None]:
+def writing_at_once(kind: LogFormat, level: LogLevel = "info") -> Iterator[None]:
     """Write the logs of the process without a thread, for a process that forks; what would wait is dropped."""
     root = logging.getLogger()
     handler = _PromptHandler(_formatter(kind))
-    level = root.level
-    root.setLevel(logging.INFO)
+    _set_levels(level)
     root.addHandler(handler)
     try:
         yield
     finally:
         root.removeHandler(handler)
-        root.setLevel(level)
+
+
+def _set_levels(level: LogLevel) -> None:
+    logging.getLogger("laurels").setLevel(level.upper())
+    logging.getLogger(REQUESTS).setLevel(logging.INFO)
 
 
 class _PromptHandler(logging.Handler):

@@ -33,20 +33,19 @@ import time
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from select import POLLIN, poll
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 
 from laurels.figures import Histogram
-from laurels.logs import writing_at_once
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from laurels.figures import Figures
-    from laurels.logs import LogFormat
 
 log = logging.getLogger(__name__)
 
@@ -252,15 +251,25 @@ class _Telling(Struct):
     """The processes that have not acted on it yet."""
 
 
+class Greetings(NamedTuple):
+    """What the parent calls when all workers listen for the first time, and, with the reason, when all have ended."""
+
+    hello: Callable[[], object]
+    goodbye: Callable[[str], object]
+
+
 class Workers:
     """The parent of all workers."""
 
-    def __init__(self, count: int, kind: LogFormat, figures: SharedFigures, greet: Callable[[], None]) -> None:
-        """Make the parent of so many; ``greet`` is called when all of them listen for the first time."""
+    def __init__(
+        self, count: int, writing: AbstractContextManager[None], figures: SharedFigures, greetings: Greetings
+    ) -> None:
+        """Make the parent of so many; inside of ``writing`` its log is written."""
         self._count = count
-        self._kind = kind
+        self._writing = writing
         self._figures = figures
-        self._greet = greet
+        self._greetings = greetings
+        self._ended_by = ""
         self._running: dict[int, _Process] = {}
         self._due: dict[int, float] = {}
         self._pauses: dict[int, float] = {}
@@ -275,7 +284,7 @@ class Workers:
         """Return in each worker; the parent raises SystemExit when all of them have ended."""
         with ExitStack() as stack:
             wakened = stack.enter_context(_catching_signals())
-            stack.enter_context(writing_at_once(self._kind))
+            stack.enter_context(self._writing)
             self._due[0] = 0
             while self._running or self._due:
                 for number in [number for number, when in self._due.items() if when <= time.monotonic()]:
@@ -283,6 +292,7 @@ class Workers:
                     if worker is not None:
                         return worker
                 self._wait(wakened)
+            self._greetings.goodbye(self._ended_by)
         sys.exit(self._status)
 
     def _start(self, number: int) -> Worker | None:
@@ -329,7 +339,7 @@ class Workers:
         if number == signal.SIGHUP:
             self._said.clear()
         else:
-            self._is_ending = True
+            self._is_ending, self._ended_by = True, number.name
             self._due.clear()
         self._signal(number)
 
@@ -360,7 +370,7 @@ class Workers:
             return
         self._is_up = sum(each.is_ready for each in self._running.values()) == self._count
         if self._is_up:
-            self._greet()
+            self._greetings.hello()
         elif len(self._running) == 1:
             self._due = dict.fromkeys(range(1, self._count), 0.0)
 

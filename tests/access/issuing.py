@@ -106,6 +106,7 @@ class LocalIssuer(ThreadingHTTPServer):
     def __init__(self, *names: str) -> None:
         self.names = names
         self.asked: list[str] = []
+        self.carried: list[str | None] = []
         self.released = Event()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -123,6 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path
         self.server.asked.append(path)
+        self.server.carried.append(self.headers.get("traceparent"))
         if path == "/slow":
             self.server.released.wait(60)
         location = {

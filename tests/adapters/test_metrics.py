@@ -144,8 +144,8 @@ def test_request_log(tmp_path: Path) -> None:
         send_bytes(server, READ + ODD, 2)
         send_bytes(server, b"nonsense\r\n\r\n")
         lines = [line for line in log_of(server).splitlines() if " bytes " in line]
-    words = [re.sub(r"^\S+ \S+ INFO (.*) [\d.]+ ms$", r"\1", line) for line in lines]
-    assert words[:2] == ["127.0.0.1 GET /{board}/{name} 200 23 bytes"] * 2
+    words = [re.sub(r"^\S+ \S+ INFO (.*) [\d.]+ ms", r"\1", line) for line in lines]
+    assert words[:2] == ['127.0.0.1 GET /{board}/{name} 200 23 bytes board="kart"'] * 2
     assert re.fullmatch(r"127.0.0.1 - - 400 \d+ bytes", words[2])
     assert len(words) == 3
 
@@ -167,6 +167,7 @@ def test_request_log_as_json(tmp_path: Path) -> None:
         "status": 200,
         "bytes": 23,
         "milliseconds": 0,
+        "board": "kart",
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import socket
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from laurels.adapters.server import bind, say_where
+from laurels.adapters.server import bind, find_urls
 from laurels.assembly import application
 from laurels.cli import main
 from tests.adapters.test_protocol import log_of
@@ -146,7 +145,8 @@ def test_one_line_says_where_it_runs(tmp_path: Path) -> None:
         assert "<title>" in ask(server, "GET", "/-/console", headers=page).body.decode()
         assert "<title>" in ask(server, "GET", "/BOARD", headers=page).body.decode()
     (line,) = [line for line in server.log if server.url in line]
-    assert re.findall(r"https?://\S+", line) == [server.url, f"{server.url}/BOARD", f"{server.url}/-/console"]
+    pages = [f"{server.url}/{each}" for each in ("BOARD", "-/console", "-/docs")]
+    assert re.findall(r"https?://\S+", line) == [server.url, *pages]
 
 
 @pytest.mark.parametrize(
@@ -159,18 +159,12 @@ def test_one_line_says_where_it_runs(tmp_path: Path) -> None:
         ("", "https://", "https://localhost"),
     ],
 )
-def test_where_pages_are(host: str, where: str, pages: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_where_pages_are(host: str, where: str, pages: str) -> None:
     """All addresses are none that a browser could ask for: then the page is that of this machine."""
-    caplog.set_level(logging.INFO)
     (bound,) = bind("127.0.0.1", 0)
     with bound:
-        say_where([bound], host, is_secure=True)
         port = bound.getsockname()[1]
-    assert re.findall(r"https?://\S+", caplog.messages[0]) == [
-        f"{where}:{port}",
-        f"{pages}:{port}/BOARD",
-        f"{pages}:{port}/-/console",
-    ]
+        assert find_urls([bound], host, is_secure=True) == (f"{where}:{port}", f"{pages}:{port}")
 
 
 def test_every_limit_is_an_option(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ class Failing(HTTPServer):
         self.on_request = on_request
         self.bodies: list[bytes] = []
         self.keys: list[str | None] = []
+        self.traces: list[str | None] = []
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -100,6 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
         self.server.keys.append(self.headers.get("idempotency-key"))
+        self.server.traces.append(self.headers.get("traceparent"))
         self.server.on_request()
         answers = self.server.answers
         status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]

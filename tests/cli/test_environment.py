@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.cli.environment import find_proxy, make_trust, parse_url
-from laurels.cli.errors import EnvironmentWrong
+from laurels.client.environment import find_proxy, make_trust, parse_url
+from laurels.client.errors import EnvironmentWrong
 from tests.asking import ask
 from tests.cli.conftest import failing, run
 from tests.cli.hostile import answer, lying

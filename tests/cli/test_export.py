@@ -93,7 +93,7 @@ def test_export_holds_what_stays(tmp_path: Path) -> None:
 
 def test_export_without_cursors(tmp_path: Path) -> None:
     """If the store has no cursors the pages are by ranks, and stderr says what that means."""
-    full: Answer = (200, {}, b'{"leaderboard":[%s]}' % b",".join([b'{"name":"v","score":1}'] * 1000))
+    full: Answer = (200, {}, b'{"leaderboard":[%s]}' % b",".join([b'{"name":"v","score":1,"rank":0}'] * 1000))
     with failing(NOT_KEPT, full, (200, {}, b'{"leaderboard":[]}')) as service:
         found = run(service.url, "export", "b", tmp_path / "out.tsv")
     assert (tmp_path / "out.tsv").read_text() == "name\tscore\n" + "v\t1\n" * 1000
@@ -112,7 +112,7 @@ def test_export_of_nobody(laurels: Run, board: str, tmp_path: Path) -> None:
 
 def test_export_of_damaged_metadata(tmp_path: Path) -> None:
     """Entries whose metadata is damaged are counted, and the exit status is 1."""
-    page = b'{"leaderboard":[{"name":"v","score":1,"metadata":null,"metadataDamaged":true}],"next":null}'
+    page = b'{"leaderboard":[{"name":"v","score":1,"rank":0,"metadata":null,"metadataDamaged":true}],"next":null}'
     with failing((200, {}, page), NOT_KEPT) as service:
         found = run(service.url, "export", "b", tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_text() == '{"name":"v","score":1}\n'

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 FORBIDDEN: Answer = (403, {}, b'{"title":"Forbidden","status":403,"detail":"That takes the right moderate."}')
-PAGE: Answer = (200, {}, b'{"leaderboard":[{"name":"v","score":1,"metadata":null,"submittedAt":null}],"next":null}')
+PAGE: Answer = (
+    200,
+    {},
+    b'{"leaderboard":[{"name":"v","rank":0,"score":1,"metadata":null,"submittedAt":null}],"next":null}',
+)
 WINDOWS = {"windows": ["daily"], "ties": "earliest"}
 
 

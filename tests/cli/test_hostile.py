@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from laurels.cli import client, live
+from laurels.cli import client
+from laurels.client import connection, live
 from tests.cli.conftest import run
 from tests.cli.hostile import CALLING, answer, lying, words_of
 
@@ -26,7 +27,8 @@ POISON = (
 )
 EVIL = {*POISON} - {*"a\u0301"} - {char for char in POISON if char.isascii() and char.isprintable()} - {"\n"}
 HTML = b"<html><body>Welcome</body></html>"
-PERIOD = {"window": POISON, "period": POISON, "start": POISON, "stop": POISON, "count": 1, "current": True}
+TIME = "2026-11-22T05:00:00Z"
+PERIOD = {"window": POISON, "period": POISON, "start": TIME, "stop": TIME, "count": 1, "current": True}
 ENTRY = {"rank": 0, "name": POISON, "score": 1}
 BOARD = {"name": POISON, "declared": True, "definition": {}, "count": 1}
 TRUE = {
@@ -143,7 +145,7 @@ def grow_full() -> Iterable[bytes]:
 
 def refuse_cursors(request: str, _: bytes) -> Iterable[bytes]:
     """Answer with the same full page for ever, if it is asked for by rank."""
-    if "include=" in request:
+    if "cursor" in request:
         return [answer(json.dumps({"title": "T", "status": 422, "detail": "D."}).encode(), "422 x")]
     return [answer(json.dumps({"leaderboard": FULL}).encode())]
 
@@ -299,19 +301,19 @@ def test_lies_in_the_right_form(
     line: str, lie: Callable[..., Iterable[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What looks like an answer is checked before it is believed."""
-    monkeypatch.setattr(client, "LISTS", 100)
+    monkeypatch.setattr(connection, "LISTS", 100)
     monkeypatch.setattr(live, "EVENT_BYTES", 2**20)
     words = words_of(("import",), tmp_path) if line == "import" else line.split()
     with lying(lie) as service:
         found = run(service.url, *words)
     assert ends_well(found, 3)
     assert "did not answer as Laurels does" in found.stderr
-    assert len(service.requests) <= client.LISTS
+    assert len(service.requests) <= connection.LISTS
 
 
 def test_list_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that would not fit into memory is given up, too."""
-    monkeypatch.setattr(client, "LIST_BYTES", 10_000)
+    monkeypatch.setattr(connection, "LIST_BYTES", 10_000)
     with lying(grow) as service:
         found = run(service.url, "boards", "list")
     assert ends_well(found, 3)
@@ -320,7 +322,7 @@ def test_list_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_answer_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that is longer than any of Laurels is not read to its end."""
-    monkeypatch.setattr(client, "ANSWER_BYTES", 1024)
+    monkeypatch.setattr(connection, "ANSWER_BYTES", 1024)
     with lying(lambda *_: [answer(b" " * 1025)]) as service:
         found = run(service.url, "top", "b")
     assert "did not answer as Laurels does: its answer is longer than 1 KiB." in found.stderr

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laurels.cli.client import Client, Period
+from laurels.cli.client import CommandClient, Period
 from laurels.cli.pages import Copy
 from laurels.cli.rows import encode_rows
 from laurels.cli.sides import Side, open_side
@@ -68,15 +68,16 @@ def everything(place: object) -> dict[str, list[object]]:
     async def read() -> dict[str, list[object]]:
         found: dict[str, list[object]] = {}
         async with open_side(Side(str(place))) as client:
-            for each in await client.boards():
-                spans = [Period(), *(Period(one.window, one.period) for one in await client.periods(each.name))]
+            async for each in client.boards():
+                periods = [Period(one.window, one.period) async for one in client.periods(each.name)]
+                spans = [Period(), *periods]
                 found[each.name] = [each.definition, *[await export(client, each.name, span) for span in spans]]
         return found
 
     return asyncio.run(read())
 
 
-async def export(client: Client, board: str, when: Period) -> bytes:
+async def export(client: CommandClient, board: str, when: Period) -> bytes:
     """Return a board or a period as a file."""
     copy = Copy(client, board, when, scores_only=False)
     return b"".join([encode_rows(page, "jsonl", details=True) async for page in copy.pages()])

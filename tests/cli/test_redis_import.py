@@ -15,10 +15,11 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from laurels.cli import redis_source, transfer
-from laurels.cli.client import Client
+from laurels.cli import redis_source
+from laurels.cli.client import CommandClient
 from laurels.cli.key_pattern import KeyPattern
 from laurels.cli.restorer import Restorer
+from laurels.client import batches
 from laurels.stores.contract import Entry
 from tests.asking import ask
 from tests.cli.conftest import NOT_KEPT, RECEIPT, failing, page, run
@@ -135,7 +136,7 @@ def test_windows_are_not_fed(server: Server, source: Node, board: str) -> None:
 def test_portions(server: Server, source: Node, board: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large sorted set is read in portions, whose order does not matter, to the last page of the board."""
     monkeypatch.setattr(redis_source, "MEMBERS", 100)
-    monkeypatch.setattr(transfer, "BATCH_ENTRIES", 100)
+    monkeypatch.setattr(batches, "BATCH_ENTRIES", 100)
     put(source, f"large:{board}", scores := {f"v{index}": index / 7 for index in range(2345)})
     assert adopt(server.url, source, "large:*").exit_code == 0
     assert {name: score for start in (0, 1000, 2000) for name, score in page(server, board, start).items()} == scores
@@ -147,7 +148,7 @@ def test_twice_in_one_scan(server: Server, board: str) -> None:
     """A member that is read twice has what was read last, also if both times come in one portion."""
 
     async def restore() -> int:
-        async with Client(server.url) as client:
+        async with CommandClient(server.url) as client:
             restorer = Restorer(client, board)
             for score in range(20):
                 await restorer.add([Entry("v", score), Entry(f"w{score}", 1), Entry("v", score + 0.5)])
@@ -332,7 +333,7 @@ def test_sentinels(server: Server, redis_sentinels: Sentinels, board: str) -> No
 
 def test_service_that_cannot(source: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service whose store keeps no times refuses, and what was kept until then is told."""
-    monkeypatch.setattr(transfer, "BATCH_ENTRIES", 100)
+    monkeypatch.setattr(batches, "BATCH_ENTRIES", 100)
     put(source, "few:b", {f"v{index}": 1 for index in range(350)})
     with failing(NOT_KEPT) as service:
         found = adopt(service.url, source, "few:*", "--json")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laurels.cli.client import ATTEMPTS
 from laurels.cli.rows import BadRow, Row
-from laurels.cli.transfer import ATTEMPTS, make_batches
+from laurels.cli.transfer import make_batches
 from laurels.errors import BadName
 from laurels.stores.contract import Entry
 from tests.asking import ask

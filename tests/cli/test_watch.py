@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.cli import live
-from laurels.cli.live import Messages
+from laurels.client import live
+from laurels.client.live import Messages
 from tests.asking import ask
 from tests.cli.conftest import run, start
 from tests.cli.hostile import answer, lying

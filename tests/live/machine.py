@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from laurels.boards import Boards
-from laurels.cli.live import TOLD, LiveStanding, LiveTable, Messages
+from laurels.client.live import TOLD, LiveStanding, LiveTable, Messages
 from laurels.definition import Bounds, Definition
 from laurels.errors import BadParameter, LaurelsError
 from laurels.live.hub import Hub
@@ -27,6 +27,8 @@ from laurels.stores.contract import Submission
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from msgspec import Raw
 
     from laurels.live.events import Frames
     from laurels.stores.contract import Board, Store
@@ -129,7 +131,7 @@ class Client(Subscriber):
 
 
 def _show_table(table: LiveTable) -> Seen:
-    entries = [(each.name, each.score, each.rank, each.place, _text(each.metadata)) for each in table.entries]
+    entries = [(each.name, each.score, each.rank, each.place, _text(each.metadata_json)) for each in table.entries]
     return table.period or None, table.total, entries
 
 
@@ -137,8 +139,8 @@ def _show_standing(standing: LiveStanding | None) -> Seen:
     return None if standing is None else (standing.score, standing.rank, standing.hidden)
 
 
-def _text(metadata: Any) -> str | None:
-    return bytes(metadata).decode() if metadata else None
+def _text(metadata: Raw | bytes) -> str | None:
+    return None if bytes(metadata) == b"null" else bytes(metadata).decode()
 
 
 class FeedMachine(RuleBasedStateMachine):

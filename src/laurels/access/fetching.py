@@ -11,6 +11,7 @@ import httpx
 from laurels.access.issuers import FETCH_HEADERS, FETCHED_BYTES
 from laurels.errors import KeysUnreadable
 from laurels.limits import format_size
+from laurels.tracing import trace_headers
 
 FETCH_SECONDS = 5.0
 """From the connection to the last byte."""
@@ -32,7 +33,7 @@ async def fetch(url: str) -> bytes:
         async with (
             asyncio.timeout(FETCH_SECONDS),
             httpx.AsyncClient(
-                headers=FETCH_HEADERS, timeout=FETCH_SECONDS, verify=trust, trust_env=is_secure
+                headers=FETCH_HEADERS | trace_headers(), timeout=FETCH_SECONDS, verify=trust, trust_env=is_secure
             ) as client,
         ):
             for _ in range(REDIRECTS + 1):

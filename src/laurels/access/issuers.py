@@ -180,6 +180,7 @@ class IssuerKeys:
         else:
             self.problem = ""
             self._fetched = self._clock()
+            log.debug("The keys of the issuer %s are fetched", self._issuer)
         finally:
             self._task = None
 

@@ -95,7 +95,7 @@ class Application:
             response = self.routes.fail(call, request, error)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = self.routes.fail(call, request, error)
-        response = self.routes.gate.release(request, call.route, request.method, response, monotonic() - begun)
+        response = self.routes.gate.release(request, call, response, monotonic() - begun)
         if isinstance(response, StreamingResponse) and scope["type"] == "http":
             await self._stream(response, receive, send, is_head=request.method == "HEAD")
         else:

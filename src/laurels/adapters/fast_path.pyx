@@ -46,6 +46,8 @@ from laurels.http.problems import failure
 from laurels.http.query import EMPTY_QUERY
 from laurels.http.reads import GUESSED as GUESSED_BOARDS
 from laurels.http.reads import PAGE_READ, read_board
+from laurels.http.routes import Call
+from laurels.tracing import being_in, read_traceparent
 
 
 log = logging.getLogger(__name__)
@@ -491,17 +493,21 @@ cdef class FastPath:
             )
             if self.is_observed:
                 call.began = now
-                call.operation = operation
                 call.row = (
                     self.standing_row if route == STANDING else self.page_row if route == PAGE else self.submit_row
                 )
+                if self.shows_clients:
+                    names = (PyUnicode_DecodeASCII(found.board, found.board_size, NULL),)
+                    call.asked = Call(operation.path, names, operation, None, context)
+            if found.trace != NULL:
+                call.traceparent = PyBytes_FromStringAndSize(found.trace, found.trace_size)
             call.is_read = route != SUBMIT
             call.is_page = route == PAGE
             p = found.end
             try:
                 call.coroutine = self.begin(route, context, &found)
             except Exception as error:
-                call.finish(failure(error))
+                call.finish(call.fail(error))
             else:
                 call.run()
             if not call.response_complete or (p < end and self.must_stop(connection, &until)):
@@ -566,7 +572,7 @@ def start(object connection, FastPath fast, object call, object request):
     inline.keep_alive = connection.keep_alive
     inline.is_head = request.method == "HEAD"
     inline.is_read = call.operation is not None and not call.operation.is_write
-    inline.route, inline.method = call.route, request.method
+    inline.asked = call
     inline.began = connection.began
     if fast.counts is not None:
         inline.row = fast.counts.row_of(request.method, call.route)

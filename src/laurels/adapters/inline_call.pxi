@@ -83,7 +83,9 @@ cdef class InlineCall:
     of its own. To asyncio it is the current task (see the module's head).
     """
 
-    cdef object connection, coroutine, request, operation, route, method, context, task, pending, name
+    cdef object connection, coroutine, request, context, task, pending, name
+    cdef object asked       # for the gate's observers
+    cdef bytes traceparent  # of a request of the fast path; the others have their trace in the request
     cdef list callbacks
     cdef FastPath fast
     cdef Site site          # whose heads its answer may have; None if that takes the headers of CORS
@@ -193,7 +195,7 @@ cdef class InlineCall:
         else:
             trouble = self.run_apart(&result, &sent)
         if trouble is not None:
-            self.finish(failure(trouble))
+            self.finish(self.fail(trouble))
             return
         outcome = <object>result
         Py_DECREF(result)
@@ -243,8 +245,15 @@ cdef class InlineCall:
         try:
             response = task.result()
         except BaseException as error:
-            response = LEFT if self.disconnected and self.is_read and task.cancelled() else failure(error)
+            response = LEFT if self.disconnected and self.is_read and task.cancelled() else self.fail(error)
         self.finish(response)
+
+    cdef fail(self, error):
+        """Return the response to a request whose handling raised; the log has the trace that it is part of."""
+        if self.traceparent is None:
+            return failure(error)
+        with being_in(read_traceparent(self.traceparent)):
+            return failure(error)
 
     cdef finish(self, response):
         cdef FastPath fast = self.fast
@@ -303,7 +312,7 @@ cdef class InlineCall:
                 return response
             return fast.cors(self.site.request if self.request is None else self.request, response)
         if self.request is None:
-            self.request = Request("", b"", b"", self.site.request.headers, b"", self.connection.address)
-        operation = self.operation
-        route, method = (self.route, self.method) if operation is None else (operation.path, operation.method)
-        return fast.routes.gate.release(self.request, route, method, response, seconds)
+            method = "" if self.asked is None else self.asked.operation.method
+            self.request = Request(method, b"", b"", self.site.request.headers, b"", self.connection.address)
+            self.request.trace = read_traceparent(self.traceparent)
+        return fast.routes.gate.release(self.request, self.asked, response, seconds)

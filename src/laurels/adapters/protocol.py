@@ -590,7 +590,7 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _start_lingering_close(self, response: Response) -> None:
         request, seconds = self.request, time.monotonic() - self.began
-        response = self.routes.gate.release(request, self.call.route, request.method, response, seconds)
+        response = self.routes.gate.release(request, self.call, response, seconds)
         self.shared.outbox.flush()
         body = b"" if request.method == "HEAD" else response.body
         self.transport.write(self._head(response, keep_alive=False) + body)

@@ -67,7 +67,8 @@ cdef struct Head:
     const char *origin      # or NULL
     const char *key         # the idempotency key, or NULL
     const char *shown       # Authorization, or NULL
-    Py_ssize_t host_size, origin_size, key_size, shown_size
+    const char *trace       # traceparent, or NULL
+    Py_ssize_t host_size, origin_size, key_size, shown_size, trace_size
 
 
 cdef inline const char *skip(const char *p, const char *end, unsigned char kind) noexcept nogil:
@@ -128,11 +129,16 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
             return False
         head.shown, head.shown_size = value, length
         return True
+    if equals_ignoring_case(name, size, b"traceparent", 11):
+        if head.trace != NULL:
+            return False
+        head.trace, head.trace_size = value, length
+        return True
     if (  # what no parameter of a core route may read, because the fast path does not
         equals_ignoring_case(name, size, b"user-agent", 10)
         or equals_ignoring_case(name, size, b"accept-encoding", 15)
         or equals_ignoring_case(name, size, b"accept-language", 15)
-        or equals_ignoring_case(name, size, b"traceparent", 11)
+        or equals_ignoring_case(name, size, b"tracestate", 10)
         or equals_ignoring_case(name, size, b"x-request-id", 12)
         or (size > 7 and strncasecmp(name, b"sec-ch-", 7) == 0)  # these and below: browsers
         or (size > 10 and strncasecmp(name, b"sec-fetch-", 10) == 0)
@@ -211,7 +217,8 @@ cdef struct Recognised:
     const char *origin      # or NULL
     const char *key         # the idempotency key, or NULL
     const char *shown       # Authorization, or NULL
-    Py_ssize_t board_size, name_size, host_size, origin_size, key_size, shown_size, target_size
+    const char *trace       # traceparent, or NULL
+    Py_ssize_t board_size, name_size, host_size, origin_size, key_size, shown_size, trace_size, target_size
     long long start, stop   # of a page
 
 
@@ -259,7 +266,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
     head.hosts = head.lengths = head.types = 0
     head.is_forwarded = False
     head.length = head.origin_size = head.key_size = head.shown_size = 0
-    head.origin = head.key = head.shown = NULL
+    head.origin = head.key = head.shown = head.trace = NULL
     p = read_headers(p + 11, end, &head)
     if p == NULL or p - begin > LONGEST_HEAD or head.lengths != submit:
         return NONE
@@ -270,6 +277,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
     found.origin, found.origin_size = head.origin, head.origin_size
     found.key, found.key_size = head.key, head.key_size
     found.shown, found.shown_size = head.shown, head.shown_size
+    found.trace, found.trace_size = head.trace, head.trace_size
     found.body = p
     found.end = p + head.length
     return SUBMIT if submit else PAGE if found.name == NULL else STANDING

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
 log = logging.getLogger(__name__)
-uvicorn_log = logging.getLogger("uvicorn.error")
 
 ACCEPTS = 16
 """Connections accepted in one turn of the loop, and descriptors of each socket that is listened on."""
@@ -48,7 +47,7 @@ SPARE_DESCRIPTORS = 128
 class Server(uvicorn.Server):
     """uvicorn's server, which accepts several connections in one turn of the loop."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], object]) -> None:
         """Make a server, which calls ``announce`` when it listens. TLS is a matter of its protocol."""
         super().__init__(config)
         self._announce = announce
@@ -88,13 +87,18 @@ async def accepting(config: uvicorn.Config, bound: socket.socket) -> AsyncIterat
         await server.wait_closed()
 
 
-def say_where(sockets: Sequence[socket.socket], host: str, board: str = "BOARD", *, is_secure: bool) -> None:
-    """Say in the log where a service listens, in uvicorn's words, and where the pages are for people."""
+def find_urls(sockets: Sequence[socket.socket], host: str, *, is_secure: bool) -> tuple[str, str]:
+    """Return the URL of a service that listens for a host, and one to put into a browser."""
     scheme, port = "https" if is_secure else "http", sockets[0].getsockname()[1]
     shown = "localhost" if host in EVERY_ADDRESS else host
     url, pages = (f"{scheme}://{f'[{each}]' if ':' in each else each}:{port}" for each in (host, shown))
-    said = "Uvicorn running on %s (Press CTRL+C to quit). In a browser: %s/%s is a board, %s/-/console the console."
-    uvicorn_log.info(said, url, pages, board, pages)
+    return url, pages
+
+
+def list_addresses(sockets: Sequence[socket.socket]) -> list[str]:
+    """Return where sockets are bound, each with its port."""
+    bound = [each.getsockname()[:2] for each in sockets]
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in bound]
 
 
 def bind(host: str, port: int) -> list[socket.socket]:

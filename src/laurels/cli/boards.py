@@ -8,10 +8,13 @@ import tomllib
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
 
+from laurels.answers import Boards
+from laurels.boards import ListedPeriod
 from laurels.boards_file import read_boards
 from laurels.cli import describe
 from laurels.cli.options import board_argument, call_service, json_option, open_source, server_option
@@ -20,9 +23,13 @@ from laurels.cli.schemas import make_schema
 from laurels.cli.tables import ProgressLine
 from laurels.declaring import normalize_definition, read_definition
 from laurels.definition import PARTITIONS, BoardsFile, Definition
-from laurels.http.wire import Listed, Listing, Periods, encode
+from laurels.http.wire import Periods, encode
 from laurels.optional import load
 from laurels.windows import Calendar
+
+if TYPE_CHECKING:
+    from laurels.answers import ListedBoard, Period
+    from laurels.cli.client import CommandClient
 
 EPILOG = """\b
 Examples:
@@ -119,9 +126,13 @@ def schema() -> None:
 @json_option
 def list_(*, server: str, as_json: bool) -> None:
     """List the boards that are declared or have entries."""
-    found = call_service(server, lambda client: client.boards())
+
+    async def read(client: CommandClient) -> list[ListedBoard]:
+        return [each async for each in client.boards(count=True)]
+
+    found = call_service(server, read)
     if as_json:
-        write_json(Listing(found, None))
+        write_json(Boards(tuple(found), None))
     elif found:
         rows = [
             (one.name, _format_count(one), "yes" if one.declared else "no", describe.format_short(one.definition))
@@ -132,8 +143,8 @@ def list_(*, server: str, as_json: bool) -> None:
         write("no boards")
 
 
-def _format_count(board: Listed) -> str:
-    return f"{board.count:,}" if isinstance(board.count, int) else "?"
+def _format_count(board: ListedBoard) -> str:
+    return "?" if board.count is None else f"{board.count:,}"
 
 
 @boards.command()
@@ -155,7 +166,11 @@ def show(*, board: str, server: str, as_json: bool) -> None:
 @json_option
 def periods(*, board: str, server: str, as_json: bool) -> None:
     """List the periods of BOARD that have entries, by window, oldest first."""
-    found = call_service(server, lambda client: client.periods(board))
+
+    async def read(client: CommandClient) -> list[ListedPeriod]:
+        return [_list_period(each) async for each in client.periods(board)]
+
+    found = call_service(server, read)
     if as_json:
         write_json(Periods(found))
     elif found:
@@ -166,6 +181,12 @@ def periods(*, board: str, server: str, as_json: bool) -> None:
         write_table(("window", "period", "from", "to", "entries", ""), rows, numbers={"entries"})
     else:
         write("no periods with entries")
+
+
+def _list_period(period: Period) -> ListedPeriod:
+    """Return a period with its times in ISO 8601, in the board's time zone."""
+    start, stop = period.start.isoformat(), period.stop.isoformat()
+    return ListedPeriod(period.window, period.period, start, stop, period.count, period.current)
 
 
 @boards.command()

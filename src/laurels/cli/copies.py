@@ -14,7 +14,7 @@ import click
 
 from laurels.cli import tables
 from laurels.cli.adoption import check_kind, import_from_redis, redis_options, take_credential
-from laurels.cli.client import Period
+from laurels.cli.client import PATIENT, Period
 from laurels.cli.dialects import Format, Wanted
 from laurels.cli.options import (
     STDIO,
@@ -154,7 +154,7 @@ def import_(*, file: Path | None, board: str | None, start: Start, server: str, 
 
 async def _send(server: str, batches: Iterator[Batch], report: tables.ImportReport) -> None:
     with report:
-        async with open_client(server) as client:
+        async with open_client(server, PATIENT) as client:
             sender = Sender(client, report.board, report.start.run)
             async for sent in sender.send(batches):
                 report.add(sent)
@@ -198,7 +198,7 @@ def export(*, board: str, file: Path, server: str, **options: Any) -> None:
     with _open_target(file) as out, tables.ProgressLine(board, None, quiet=file == STDIO) as progress:
 
         async def write_pages() -> Copy:
-            async with open_client(server) as client:
+            async with open_client(server, PATIENT) as client:
                 copy = Copy(client, board, when, scores_only=scores_only)
                 has_header = False
                 async for page in copy.pages():

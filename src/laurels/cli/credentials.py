@@ -18,8 +18,9 @@ import click
 from msgspec import Struct
 
 from laurels.access.keys import PREFIX, is_key
-from laurels.cli.errors import KeyUnusable
 from laurels.cli.printing import write
+from laurels.client.errors import KeyUnusable
+from laurels.client.keys import is_key_form
 from laurels.errors import explain_os_error
 from laurels.limits import CREDENTIAL_CHARACTERS
 
@@ -38,7 +39,6 @@ BARE = (
 )
 HOW = f"Show a key or a token: in {VARIABLE}, or from a file, with --key-file FILE."
 
-_FORM = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _SECRET = re.compile(f"{PREFIX}|eyJ")
 """How keys and tokens begin."""
 _PLACE = f"{__name__}.credential"
@@ -52,7 +52,7 @@ class Credential(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise KeyUnusable for what can be neither; from here on the process leaves no core."""
-        if not _FORM.fullmatch(self.text) or len(self.text) > CREDENTIAL_CHARACTERS:
+        if not is_key_form(self.text):
             raise KeyUnusable(f"There is no key in {self.source}: it must hold a key or a token, and nothing else.")
         if self.text.startswith(PREFIX) and not is_key(self.text):
             raise KeyUnusable(f"The key in {self.source} is mistyped, or not whole: its checksum is wrong.")

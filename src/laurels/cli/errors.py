@@ -1,32 +1,14 @@
-"""The errors of the command line, in one tree: a file cannot be read, or a request to a service failed.
+"""The errors of the command line alone. Those of requests are the client's, in :mod:`laurels.client.errors`.
 
 LaurelsError
 ├── BadFile                   a file of scores that cannot be read, or in more than one way
-├── EnvironmentWrong          a variable of the environment names a proxy, or certificates, that are none
 ├── SourceFailed              a server of Redis to import from cannot be reached or read, or has nothing to import
-├── BoardTaken                where a board is moved to there is another one of its name
-├── KeyUnusable               what is to be shown to a service is no key, or cannot be read
-└── RequestFailed
-    ├── ServerUnreachable     there is no connection to it, or it broke
-    ├── RequestRefused        it answered 4xx: the request is refused, and the answer says why
-    └── ServerFailed          it answered 5xx, or not as Laurels does
+└── BoardTaken                where a board is moved to there is another one of its name
 """
 
 from __future__ import annotations
 
 from laurels.errors import LaurelsError, truncate
-
-
-class EnvironmentWrong(LaurelsError):
-    """A variable of the environment has a value that nothing can be done with."""
-
-    def __init__(self, variable: str, value: str, problem: str) -> None:
-        self.variable = variable
-        super().__init__(f"{variable} is {truncate(value)!r}: {problem}. Correct it, or unset it.")
-
-
-class KeyUnusable(LaurelsError):
-    """What is to be shown to a service is no key, or cannot be read; the message has no part of it."""
 
 
 class SourceFailed(LaurelsError):
@@ -50,32 +32,3 @@ class BoardTaken(LaurelsError):
 
 class BadFile(LaurelsError):
     """A file of scores cannot be read, or in more than one way; the message says what would be right."""
-
-
-class RequestFailed(LaurelsError):
-    """A request to a service failed.
-
-    ``status`` is that of the answer, if there was one. ``retry_after`` is in whole seconds, and None unless the service
-    says when to send the request again.
-    """
-
-    def __init__(self, problem: str, *, status: int | None = None, retry_after: int | None = None) -> None:
-        self.status = status
-        self.retry_after = retry_after
-        super().__init__(problem)
-
-
-class ServerUnreachable(RequestFailed):
-    """There is no connection to the service, or it broke; the request may have been carried out."""
-
-    def __init__(self, server: str, reason: str, hint: str = "Is `laurels serve` running?") -> None:
-        self.server = server
-        super().__init__(f"Cannot reach {server}: {reason}. {hint}")
-
-
-class RequestRefused(RequestFailed):
-    """The service refused the request (4xx), and the message says why."""
-
-
-class ServerFailed(RequestFailed):
-    """The service failed (5xx), or does not answer as Laurels does."""

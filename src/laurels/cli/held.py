@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from laurels.cli.client import format_instant
 from laurels.cli.options import DASH, board_argument, call_service, json_option, name_argument, server_option
 from laurels.cli.printing import write, write_json, write_table
+from laurels.stores.contract import Score  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
-    from laurels.cli.client import Client
-    from laurels.http.wire import HeldEntry
+    from laurels.answers import HeldEntry
+    from laurels.cli.client import CommandClient
+
+
+class HeldRow(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A held score in the list as JSON."""
+
+    score: Score
+    submitted_at: str
+    name: str
+    metadata: Raw
+    metadata_damaged: bool = False
 
 
 class Decided(Struct, frozen=True):
@@ -48,17 +60,22 @@ Examples:
 def list_held(*, board: str, server: str, as_json: bool) -> None:
     """List the scores that are held on BOARD, best first."""
 
-    async def read(client: Client) -> list[HeldEntry]:
-        return [each async for page in client.held(board) for each in page]
+    async def read(client: CommandClient) -> list[HeldEntry]:
+        return [each async for each in client.held(board)]
 
     found = call_service(server, read)
     if as_json:
-        write_json(found)
+        write_json([_make_row(each) for each in found])
     elif found:
-        rows = [(each.name, str(each.score), each.submitted_at) for each in found]
+        rows = [(each.name, str(each.score), format_instant(each.submitted_at)) for each in found]
         write_table(("name", "score", "submitted at"), rows, numbers={"score"})
     else:
         write("nothing is held")
+
+
+def _make_row(held: HeldEntry) -> HeldRow:
+    time = format_instant(held.submitted_at)
+    return HeldRow(held.score, time, held.name, held.metadata_json, held.metadata_damaged)
 
 
 @held.command(
@@ -75,7 +92,7 @@ Examples:
 @json_option
 def release(*, board: str, name: str, server: str, as_json: bool) -> None:
     """Let the score that is held of NAME on BOARD count, as of its time."""
-    call_service(server, lambda client: client.decide(board, name, "release"))
+    call_service(server, lambda client: client.release(board, name))
     _tell(Decided(board, name, released=True), as_json=as_json)
 
 
@@ -93,7 +110,7 @@ Examples:
 @json_option
 def reject(*, board: str, name: str, server: str, as_json: bool) -> None:
     """Forget the score that is held of NAME on BOARD."""
-    call_service(server, lambda client: client.decide(board, name, "reject"))
+    call_service(server, lambda client: client.reject(board, name))
     _tell(Decided(board, name, released=False), as_json=as_json)
 
 

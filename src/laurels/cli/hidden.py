@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 from msgspec import Struct
 
-from laurels.cli.client import Client, Period
 from laurels.cli.options import (
     DASH,
     board_argument,
@@ -20,7 +19,8 @@ from laurels.cli.options import (
 from laurels.cli.printing import write, write_json, write_table
 
 if TYPE_CHECKING:
-    from laurels.http.wire import HiddenEntry
+    from laurels.answers import HiddenEntry
+    from laurels.cli.client import CommandClient, Where
 
 
 class Marked(Struct, frozen=True):
@@ -93,14 +93,14 @@ Examples:
 @period_options
 @server_option
 @json_option
-def hidden(*, board: str, server: str, as_json: bool, **when: str | None) -> None:
+def hidden(*, board: str, server: str, as_json: bool, **when: Unpack[Where]) -> None:
     """List the names that are hidden on BOARD.
 
     Each with its score there, or in one period.
     """
 
-    async def read(client: Client) -> list[HiddenEntry]:
-        return [each async for page in client.hidden(board, Period(**when)) for each in page]
+    async def read(client: CommandClient) -> list[HiddenEntry]:
+        return [each async for each in client.hidden(board, **when)]
 
     found = call_service(server, read)
     if as_json:

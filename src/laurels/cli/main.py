@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable, SourceFailed
+from laurels.cli.errors import SourceFailed
 from laurels.cli.printing import write
+from laurels.client.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable
 from laurels.errors import AnswerLost, BadPlace, BadServerURL, ExtraMissing, LaurelsError, NotOnWindows, PlaceUnusable
 from laurels.optional import load
 from laurels.version import __version__

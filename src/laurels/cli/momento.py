@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec import Struct
 
-from laurels.cli.environment import hide_password
 from laurels.cli.printing import write, write_json
+from laurels.client.environment import hide_password
 from laurels.errors import AnswerLost, ParameterUnreadable
 from laurels.optional import load
 

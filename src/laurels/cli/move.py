@@ -23,7 +23,7 @@ from laurels.stores.redis.settings import RedisSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from laurels.cli.client import Client
+    from laurels.cli.client import CommandClient
     from laurels.cli.credentials import Credential
 
 EPILOG = """\b
@@ -133,9 +133,11 @@ async def _move(
         done.verified = not any(each.differences or each.refused for each in done.boards)
 
 
-async def _prepare(source: Client, target: Client, names: Sequence[str], *, replaces: bool) -> list[Mover]:
+async def _prepare(
+    source: CommandClient, target: CommandClient, names: Sequence[str], *, replaces: bool
+) -> list[Mover]:
     """Return what moves each board; raise UsageError for one that is not there."""
-    here, there = [{each.name: each for each in await side.boards()} for side in (source, target)]
+    here, there = [{each.name: each async for each in side.boards()} for side in (source, target)]
     if missing := [name for name in names if name not in here]:
         raise click.UsageError(f"FROM has no board {truncate(missing[0])!r}.")
     if not here:

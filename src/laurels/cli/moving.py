@@ -7,27 +7,25 @@ are compared by their names as they come, so that two sides that agree cost a pa
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct, field, structs
 
 from laurels.cli.client import ALL_TIME, Period
 from laurels.cli.comparing import pair, read_rows
-from laurels.cli.errors import BoardTaken, RequestRefused
+from laurels.cli.errors import BoardTaken
 from laurels.cli.pages import NOT_KEPT, Copy
 from laurels.cli.restorer import AT_ONCE, Restorer
-from laurels.cli.transfer import insist
+from laurels.client.errors import RequestRefused
 from laurels.definition import DEFAULT_DEFINITION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from laurels.cli.client import Client
+    from laurels.answers import ListedBoard
+    from laurels.cli.client import CommandClient
     from laurels.cli.comparing import Row
     from laurels.cli.restorer import RefusedEntry
-    from laurels.http.wire import Listed
 
 SHOWN = 10
 """How many differences are told of a board or a period."""
@@ -67,7 +65,14 @@ class Mover:
     ``replaces`` says that the board is to be dropped there.
     """
 
-    def __init__(self, sides: tuple[Client, Client], listed: Listed, there: Listed | None, *, replaces: bool) -> None:
+    def __init__(
+        self,
+        sides: tuple[CommandClient, CommandClient],
+        listed: ListedBoard,
+        there: ListedBoard | None,
+        *,
+        replaces: bool,
+    ) -> None:
         self.moved = MovedBoard(listed.name)
         self._source, self._target = sides
         self._board = listed.name
@@ -92,7 +97,7 @@ class Mover:
 
     async def verify(self) -> None:
         """Read both sides again, and note every difference."""
-        definition = await insist(partial(self._target.definition, self._board))
+        definition = await self._target.definition(self._board)
         if definition != self._definition:
             self._differ("the definition is another: define it there as it is here, and run it again with --replace")
         if await self._hidden(self._source) != await self._hidden(self._target):
@@ -123,7 +128,7 @@ class Mover:
 
     async def _put_definition(self) -> None:
         try:
-            await insist(partial(self._target.define, self._board, msgspec.json.encode(self._definition)))
+            await self._target.define(self._board, self._definition)
         except RequestRefused as refusal:
             if refusal.status != NOT_KEPT or self._definition.partitions == 1:
                 raise
@@ -134,20 +139,20 @@ class Mover:
         self._definition = structs.replace(self._definition, partitions=partitions)
 
     async def _drop(self) -> None:
-        await insist(partial(self._target.delete, self._board))
+        await self._target.drop(self._board)
         self.moved.replaced = True
 
     async def _hide(self) -> None:
         here, there = await self._hidden(self._source), await self._hidden(self._target)
         for name in sorted(here - there):
-            await insist(partial(self._target.hide, self._board, name))
+            await self._target.hide(self._board, name)
         for name in sorted(there - here):
-            await insist(partial(self._target.show, self._board, name))
+            await self._target.show(self._board, name)
         self.moved.hidden = len(here)
 
-    async def _hidden(self, side: Client) -> set[str]:
+    async def _hidden(self, side: CommandClient) -> set[str]:
         try:
-            return {each.name async for page in side.hidden(self._board) for each in page}
+            return {each.name async for each in side.hidden(self._board)}
         except RequestRefused as refusal:
             if refusal.status != NOT_KEPT:
                 raise
@@ -155,14 +160,14 @@ class Mover:
 
     async def _count_held(self) -> None:
         if self._listed.definition.guard:
-            self.moved.held = sum([len(page) async for page in self._source.held(self._board)])
+            self.moved.held = len([each async for each in self._source.held(self._board)])
 
     # Entries
 
-    async def _periods(self, side: Client) -> list[Period]:
+    async def _periods(self, side: CommandClient) -> list[Period]:
         """Return the periods of a board, by window and from the oldest."""
         try:
-            return [Period(each.window, each.period) for each in await insist(partial(side.periods, self._board))]
+            return [Period(each.window, each.period) async for each in side.periods(self._board)]
         except RequestRefused as refusal:
             if refusal.status != NOT_THERE:
                 raise

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from laurels.cli.client import Client
+from laurels.cli.client import CommandClient
 from laurels.cli.credentials import VARIABLE, find_credential, take_file, take_reference
-from laurels.cli.environment import hide_password, parse_url
 from laurels.cli.numbers import parse_score
+from laurels.client.environment import hide_password, parse_url
+from laurels.client.retries import NO_RETRIES
 from laurels.http.messages import DEFAULT_ORIGIN
 from laurels.limits import DEFAULT_PAGE_ENTRIES, PAGE_ENTRIES
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Awaitable, Callable
 
+    from laurels.client import Retries
     from laurels.stores.contract import Score
 
 STDIO = Path("-")
@@ -140,12 +142,12 @@ def period_options(command: F) -> F:
     return window_option(_period_option(command))
 
 
-def open_client(server: str) -> Client:
+def open_client(server: str, retries: Retries = NO_RETRIES) -> CommandClient:
     """Return a client of a service, with the key that was given to the command; raise KeyUnusable."""
-    return Client(server, find_credential())
+    return CommandClient(server, find_credential(), retries=retries)
 
 
-def call_service(server: str, call: Callable[[Client], Awaitable[T]]) -> T:
+def call_service(server: str, call: Callable[[CommandClient], Awaitable[T]]) -> T:
     """Connect to a service, and return the result of a call."""
 
     async def connect_and_call() -> T:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from laurels.cli.errors import RequestRefused
+from laurels.cli.client import format_instant
 from laurels.cli.rows import DetailedEntry, HiddenRow
-from laurels.limits import PAGE_ENTRIES
+from laurels.client.errors import RequestRefused
 from laurels.stores.contract import Entry
 
 if TYPE_CHECKING:
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
     from msgspec import Raw
 
-    from laurels.cli.client import Client, FullPage, Period
-    from laurels.http.wire import HiddenEntry, ReadEntry
+    from laurels import answers
+    from laurels.cli.client import CommandClient, Period
     from laurels.stores.contract import Score
 
 NOT_KEPT = 422
 """The status if the store cannot do what is asked for."""
+DETAILS: Sequence[Literal["metadata", "submitted_at"]] = ("metadata", "submitted_at")
 FORBIDDEN = frozenset({401, 403})
 UNSEEN = FORBIDDEN | {404, NOT_KEPT}
 """The statuses if hidden names cannot be listed: by who asks, by a service before 0.7, or by its store."""
@@ -34,7 +35,7 @@ class Copy:
     them: ``has_hidden`` says whether there are any, ``may_see_hidden`` whether one may.
     """
 
-    def __init__(self, client: Client, board: str, when: Period, *, scores_only: bool) -> None:
+    def __init__(self, client: CommandClient, board: str, when: Period, *, scores_only: bool) -> None:
         self._client = client
         self._board = board
         self._when = when
@@ -46,64 +47,56 @@ class Copy:
 
     async def pages(self) -> AsyncIterator[Sequence[Entry | HiddenRow]]:
         """Yield the entries; those that tie in score and time in the order in which they were sent."""
-        first = await self._first_page()
-        if first is not None:  # a store without cursors does not hide names either
-            async for rows in self._hidden_pages():
-                self.has_hidden = True
-                yield rows
-        if first is None:
-            pages = self._pages_by_rank()
-        elif self.has_details and await self._has_latest_first():
-            pages = _in_sent_order(self._pages_after(first))
-        else:
-            pages = self._pages_after(first)
-        async for page in pages:
+        pages = self._pages_by_cursor()
+        first = await self._take_first(pages)
+        if first is None:  # a store without cursors does not hide names either
+            async for each in self._client.pages(self._board, by_cursor=False, **self._when.where):
+                yield self._entries(each)
+            return
+        async for rows in self._hidden_rows():
+            self.has_hidden = True
+            yield rows
+        rest = self._entries_of(first, pages)
+        async for page in _in_sent_order(rest) if self.has_details and await self._has_latest_first() else rest:
             yield page
 
-    async def _first_page(self) -> FullPage | None:
+    def _pages_by_cursor(self) -> AsyncIterator[answers.Page]:
+        fields = DETAILS if self.has_details else ()
+        return self._client.pages(self._board, include=fields, **self._when.where)
+
+    async def _take_first(self, pages: AsyncIterator[answers.Page]) -> answers.Page | None:
         """Return the first page, or None if the service knows no cursors, times or metadata."""
-        self._include = "cursor,metadata,submittedAt" if self.has_details else "cursor"
-        query = {"startRank": "0", "endRank": str(PAGE_ENTRIES), "include": self._include}
         try:
-            return await self._client.full_page(self._board, query | self._when.query)
+            return await anext(pages)
         except RequestRefused as refusal:
             if refusal.status != NOT_KEPT:
                 raise
             self.has_details = self.has_cursors = False
             return None
 
-    async def _hidden_pages(self) -> AsyncIterator[Sequence[HiddenRow]]:
+    async def _hidden_rows(self) -> AsyncIterator[Sequence[HiddenRow]]:
         """Yield the hidden names: of a board all, of a period those that have an entry there."""
-        include = "metadata,submittedAt" if self.has_details else None
+        fields = DETAILS if self.has_details else ()
         try:
-            async for page in self._client.hidden(self._board, self._when, include):
-                rows = [_make_hidden(each) for each in page if each.score is not None or self._when.window is None]
-                self.damaged += sum(each.metadata_damaged is True for each in page)
-                if rows:
-                    yield rows
+            async for each in self._client.hidden(self._board, include=fields, **self._when.where):
+                self.damaged += each.metadata_damaged
+                if each.score is not None or self._when.window is None:
+                    yield [_make_hidden(each)]
         except RequestRefused as refusal:
             if refusal.status not in UNSEEN:
                 raise
             self.may_see_hidden = refusal.status not in FORBIDDEN
 
-    async def _pages_after(self, page: FullPage) -> AsyncIterator[Sequence[Entry]]:
-        yield self._entries(page)
-        while page.next is not None:
-            page = await self._client.full_page(self._board, {"cursor": page.next, "include": self._include})
+    async def _entries_of(
+        self, first: answers.Page, others: AsyncIterator[answers.Page]
+    ) -> AsyncIterator[Sequence[Entry]]:
+        yield self._entries(first)
+        async for page in others:
             yield self._entries(page)
 
-    def _entries(self, page: FullPage) -> Sequence[Entry]:
-        self.damaged += sum(entry.metadata_damaged is True for entry in page.leaderboard)
-        return [_make_entry(entry) for entry in page.leaderboard]
-
-    async def _pages_by_rank(self) -> AsyncIterator[Sequence[Entry]]:
-        start = 0
-        is_last = False
-        while not is_last:
-            page = await self._client.page(self._board, start, start + PAGE_ENTRIES, self._when)
-            yield page
-            start += PAGE_ENTRIES
-            is_last = len(page) < PAGE_ENTRIES
+    def _entries(self, page: answers.Page) -> Sequence[Entry]:
+        self.damaged += sum(entry.metadata_damaged for entry in page)
+        return [_make_entry(entry) for entry in page]
 
     async def _has_latest_first(self) -> bool:
         try:
@@ -112,19 +105,22 @@ class Copy:
             return False
 
 
-def _make_hidden(entry: HiddenEntry) -> HiddenRow:
-    return HiddenRow(entry.name, entry.score, _metadata_of(entry), entry.submitted_at or None, hidden=True)
+def _make_hidden(entry: answers.HiddenEntry) -> HiddenRow:
+    return HiddenRow(entry.name, entry.score, _metadata_of(entry), _time_of(entry), hidden=True)
 
 
-def _metadata_of(entry: HiddenEntry | ReadEntry) -> Raw | None:
-    metadata = entry.metadata or None
-    return None if metadata and bytes(metadata) == b"null" else metadata
+def _metadata_of(entry: answers.WithMetadata) -> Raw | None:
+    return None if bytes(entry.metadata_json) == b"null" else entry.metadata_json
 
 
-def _make_entry(entry: ReadEntry) -> Entry:
-    metadata = _metadata_of(entry)
-    if metadata or entry.submitted_at:
-        return DetailedEntry(entry.name, entry.score, metadata, entry.submitted_at or None)
+def _time_of(entry: answers.Entry | answers.HiddenEntry) -> str | None:
+    return format_instant(entry.submitted_at) if entry.submitted_at else None
+
+
+def _make_entry(entry: answers.Entry) -> Entry:
+    metadata, time = _metadata_of(entry), _time_of(entry)
+    if metadata or time:
+        return DetailedEntry(entry.name, entry.score, metadata, time)
     return Entry(entry.name, entry.score)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from laurels.cli.client import Period
 from laurels.cli.options import (
     board_argument,
     call_service,
@@ -31,6 +30,7 @@ from laurels.limits import (
 from laurels.stores.contract import PERCENTILES
 
 if TYPE_CHECKING:
+    from laurels.cli.client import Where
     from laurels.stores.contract import Score, Summary
 
 BAR = 40
@@ -63,12 +63,12 @@ Examples:
 @server_option
 @json_option
 def around(  # noqa: PLR0913 - the options of the command
-    *, board: str, name: str, span: int | None, limit: int | None, server: str, as_json: bool, **when: str | None
+    *, board: str, name: str, span: int | None, limit: int | None, server: str, as_json: bool, **when: Unpack[Where]
 ) -> None:
     """Show NAME on BOARD, and the entries above and below it. If it is not there the exit status is 1."""
     if span is not None and limit is not None:
         raise click.UsageError("--span is how many on either side, --limit how many in all: give one.")
-    entries = call_service(server, lambda client: client.around(board, name, span, Period(**when), limit))
+    entries = call_service(server, lambda client: client.around(board, name, span=span, limit=limit, **when))
     show_page(entries, "no entries on the board", as_json=as_json, marked=name)
 
 
@@ -83,16 +83,13 @@ Examples:
 @period_options
 @server_option
 @json_option
-def names(*, board: str, names: tuple[str, ...], server: str, as_json: bool, **when: str | None) -> None:
+def names(*, board: str, names: tuple[str, ...], server: str, as_json: bool, **when: Unpack[Where]) -> None:
     """Show some NAMES on BOARD, by rank. If one is not there the exit status is 1."""
-    found = call_service(server, lambda client: client.names(board, names, Period(**when)))
-    missing = found.missing or []
-    if as_json:
-        write_json(found)
-    elif found.leaderboard:
-        show_page(found.leaderboard, "", as_json=False)
-    if missing:
-        end_without(*(f"not on the board: {name}" for name in missing))
+    found = call_service(server, lambda client: client.names(board, names, **when))
+    if as_json or found.entries:
+        show_page(found, "", as_json=as_json, missing=found.missing)
+    if found.missing:
+        end_without(*(f"not on the board: {name}" for name in found.missing))
 
 
 @click.command(
@@ -103,19 +100,19 @@ Examples:
 """
 )
 @board_argument
-@click.option("--min", "minScore", metavar="SCORE", callback=check_score, help="The least score, itself included.")
-@click.option("--max", "maxScore", metavar="SCORE", callback=check_score, help="The greatest score, itself included.")
+@click.option("--min", "low", metavar="SCORE", callback=check_score, help="The least score, itself included.")
+@click.option("--max", "high", metavar="SCORE", callback=check_score, help="The greatest score, itself included.")
 @count_option("--limit")
 @period_options
 @server_option
 @json_option
-def between(
-    *, board: str, server: str, as_json: bool, window: str | None, period: str | None, **bounds: Score | None
+def between(  # noqa: PLR0913 - the options of the command
+    *, board: str, low: Score | None, high: Score | None, limit: int, server: str, as_json: bool, **when: Unpack[Where]
 ) -> None:
     """Show the entries of BOARD between two scores."""
-    if bounds["minScore"] is bounds["maxScore"] is None:
+    if low is high is None:
         raise click.UsageError("There is no score to look between: say --min, --max, or both.")
-    entries = call_service(server, lambda client: client.between(board, Period(window, period), **bounds))
+    entries = call_service(server, lambda client: client.between(board, low, high, limit=limit, **when))
     show_page(entries, "no entries between these scores", as_json=as_json)
 
 
@@ -132,9 +129,9 @@ Examples:
 @period_options
 @server_option
 @json_option
-def rank_of(*, board: str, score: Score, server: str, as_json: bool, **when: str | None) -> None:
+def rank_of(*, board: str, score: Score, server: str, as_json: bool, **when: Unpack[Where]) -> None:
     """Show the rank that SCORE would have on BOARD."""
-    found = call_service(server, lambda client: client.rank_of(board, score, Period(**when)))
+    found = call_service(server, lambda client: client.rank_of(board, score, **when))
     if as_json:
         write_json(found)
     elif found.percentile is None:
@@ -167,13 +164,14 @@ Examples:
 @server_option
 @json_option
 def summary(
-    *, board: str, percentiles: str | None, buckets: int | None, server: str, as_json: bool, **when: str | None
+    *, board: str, percentiles: str | None, buckets: int | None, server: str, as_json: bool, **when: Unpack[Where]
 ) -> None:
     """Show BOARD in a few figures, and how its scores are spread.
 
     Percentiles count from the worst entry, whatever the order: the 99th is near the best.
     """
-    found = call_service(server, lambda client: client.summary(board, Period(**when), percentiles, buckets))
+    asked = None if percentiles is None else percentiles.split(",")
+    found = call_service(server, lambda client: client.summary(board, percentiles=asked, buckets=buckets, **when))
     if as_json:
         write_json(found)
     elif not found.count:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 from msgspec import Struct, field
 
-from laurels.cli.errors import RequestRefused, SourceFailed
+from laurels.cli.client import PATIENT
+from laurels.cli.errors import SourceFailed
 from laurels.cli.options import open_client
 from laurels.cli.printing import write_json
 from laurels.cli.redis_source import open_source
 from laurels.cli.restorer import RefusedEntry, Restorer
 from laurels.cli.tables import SHOWN_REFUSALS, ProgressLine
-from laurels.cli.transfer import insist
+from laurels.client.errors import RequestRefused
 from laurels.errors import truncate
-from laurels.limits import PAGE_ENTRIES
 from laurels.stores.redis.settings import RedisSettings  # noqa: TC001 - a struct needs the type
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from laurels.cli.client import Client
+    from laurels.cli.client import CommandClient
     from laurels.cli.key_pattern import KeyPattern
     from laurels.cli.redis_source import RedisSource, SortedSet
 
@@ -64,7 +62,7 @@ async def import_sets(server: str, wanted: Wanted, *, as_json: bool) -> int:
     done = ImportedSets()
     progress = ProgressLine(wanted.pattern, None, quiet=as_json)
     try:
-        async with open_source(wanted.url, wanted.redis) as source, open_client(server) as client:
+        async with open_source(wanted.url, wanted.redis) as source, open_client(server, PATIENT) as client:
             sets = _name_boards(await source.sorted_sets(wanted.pattern), wanted)
             with progress:
                 progress.expect(sum(each.count for each in sets.values()))
@@ -101,16 +99,16 @@ def _name_boards(sets: Sequence[SortedSet], wanted: Wanted) -> dict[str, SortedS
     return named
 
 
-async def _define(client: Client, board: str, fields: dict[str, Any]) -> None:
+async def _define(client: CommandClient, board: str, fields: dict[str, Any]) -> None:
     """Define a board that is not there; raise UsageError if one that is has other rules."""
     if not fields:
         return
     try:
-        found = await insist(lambda: client.definition(board))
+        found = await client.definition(board)
     except RequestRefused as refusal:
         if refusal.status != NOT_FOUND:
             raise
-        await insist(lambda: client.define(board, msgspec.json.encode(fields)))
+        await client.define(board, fields)
         return
     for name, value in fields.items():
         if (has := getattr(found, name)) != value:
@@ -118,7 +116,7 @@ async def _define(client: Client, board: str, fields: dict[str, Any]) -> None:
 
 
 async def _import(
-    source: RedisSource, sorted_set: SortedSet, client: Client, imported: ImportedSet, progress: ProgressLine
+    source: RedisSource, sorted_set: SortedSet, client: CommandClient, imported: ImportedSet, progress: ProgressLine
 ) -> None:
     restorer = Restorer(client, imported.board)
     async with _counting(restorer, imported):
@@ -140,17 +138,14 @@ async def _counting(restorer: Restorer, imported: ImportedSet) -> AsyncIterator[
         imported.refused += restorer.refused
 
 
-async def _remove_others(source: RedisSource, sorted_set: SortedSet, client: Client, imported: ImportedSet) -> None:
+async def _remove_others(
+    source: RedisSource, sorted_set: SortedSet, client: CommandClient, imported: ImportedSet
+) -> None:
     """Remove from a board what is no member."""
-    query = {"startRank": "0", "endRank": str(PAGE_ENTRIES), "include": "cursor"}
-    is_last = False
-    while not is_last:
-        page = await insist(partial(client.full_page, imported.board, query))
-        for name in await source.missing(sorted_set, [each.name for each in page.leaderboard]):
-            await insist(partial(client.delete, imported.board, name))
+    async for page in client.pages(imported.board):
+        for name in await source.missing(sorted_set, [each.name for each in page]):
+            await client.remove(imported.board, name)
             imported.removed += 1
-        is_last = page.next is None
-        query = {"cursor": page.next or "", "include": "cursor"}
 
 
 def _show(done: ImportedSets, progress: ProgressLine) -> None:

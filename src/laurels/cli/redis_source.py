@@ -18,8 +18,8 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
-from laurels.cli.environment import hide_password
 from laurels.cli.errors import SourceFailed
+from laurels.client.environment import hide_password
 from laurels.entries import checked_name
 from laurels.errors import BadName, truncate
 from laurels.stores.contract import Entry

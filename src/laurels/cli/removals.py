@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Unpack
+
 import click
 from msgspec import Struct
 
-from laurels.cli.client import Client, Period
-from laurels.cli.errors import RequestRefused
+from laurels.cli.client import CommandClient, Period
 from laurels.cli.options import (
     DASH,
     board_argument,
@@ -18,6 +19,10 @@ from laurels.cli.options import (
 )
 from laurels.cli.printing import confirm, write, write_json
 from laurels.cli.tables import format_standing
+from laurels.client.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from laurels.cli.client import Where
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
@@ -52,14 +57,14 @@ Examples:
 @yes_option
 @server_option
 @json_option
-def delete(*, board: str, name: str, yes: bool, server: str, as_json: bool, **when: str | None) -> None:
+def delete(*, board: str, name: str, yes: bool, server: str, as_json: bool, **when: Unpack[Where]) -> None:
     """Delete NAME from BOARD and all its periods, or from one period. It asks before, unless --yes is given."""
     period = Period(**when)
-    found = call_service(server, lambda client: client.standing(board, name, period))
+    found = call_service(server, lambda client: client.standing(board, name, **period.where))
     there = format_standing(found) if found else "not there"
     if not yes:
         confirm(f"Delete {name} ({there}) from {_format_place(board, period)}?")
-    call_service(server, lambda client: client.delete(board, name, period))
+    call_service(server, lambda client: client.remove(board, name, **period.where))
     if as_json:
         write_json(Deleted(board, name, found is not None))
     else:
@@ -78,7 +83,7 @@ Examples:
 @yes_option
 @server_option
 @json_option
-def clear(*, board: str, yes: bool, server: str, as_json: bool, **when: str | None) -> None:
+def clear(*, board: str, yes: bool, server: str, as_json: bool, **when: Unpack[Where]) -> None:
     """Delete all entries of BOARD and its periods, or of one period. It asks before, unless --yes is given.
 
     The definition stays; `laurels boards drop` drops it.
@@ -88,16 +93,16 @@ def clear(*, board: str, yes: bool, server: str, as_json: bool, **when: str | No
     entries = "all entries" if count is None else f"{count:,} {'entry' if count == 1 else 'entries'}"
     if not yes:
         confirm(f"Delete {entries} of {_format_place(board, period)}?")
-    call_service(server, lambda client: client.delete(board, when=period))
+    call_service(server, lambda client: client.drop(board, **period.where))
     if as_json:
         write_json(Cleared(board, count))
     else:
         write(f"{board} is empty: {entries} deleted")
 
 
-async def _count(client: Client, board: str, period: Period) -> int | None:
+async def _count(client: CommandClient, board: str, period: Period) -> int | None:
     try:
-        return (await client.summary(board, period)).count
+        return (await client.summary(board, **period.where)).count
     except RequestRefused:  # by a service whose store cannot tell, and can be emptied all the same
         return None
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from laurels.cli.client import ALL_TIME
-from laurels.cli.transfer import Batch, insist
+from laurels.cli.transfer import Batch
 from laurels.http.wire import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from laurels.cli.client import Client, Period
+    from laurels.cli.client import CommandClient, Period
     from laurels.stores.contract import Entry
 
 AT_ONCE = 4
@@ -34,7 +34,7 @@ class Restorer:
     A batch is sent again while the service says when: twice is as once. No two batches with one name are under way.
     """
 
-    def __init__(self, client: Client, board: str, when: Period = ALL_TIME, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, client: CommandClient, board: str, when: Period = ALL_TIME, *, at_once: int = AT_ONCE) -> None:
         self.accepted = 0
         self.refused: list[RefusedEntry] = []
         self._client = client
@@ -84,7 +84,6 @@ class Restorer:
                 task.result()
 
     async def _restore(self, batch: Batch, names: list[str]) -> None:
-        body = batch.body()
-        receipt = await insist(lambda: self._client.restore(self._board, body, len(names), self._when))
+        receipt = await self._client.restore_batch(self._board, batch.body(), len(names), self._when)
         self.accepted += receipt.accepted
         self.refused += [RefusedEntry(names[each.index], each.problem) for each in receipt.refused]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from laurels.answers import Receipt
 from laurels.cli import tables
-from laurels.cli.client import Client, Period
 from laurels.cli.options import (
     DASH,
     board_argument,
@@ -20,11 +20,13 @@ from laurels.cli.options import (
     server_option,
 )
 from laurels.definition import OPERATORS
-from laurels.http.wire import Receipt
 from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
 
 if TYPE_CHECKING:
-    from laurels.stores.contract import Score, Standing
+    from laurels.answers import Standing
+    from laurels.cli.client import CommandClient, Where
+    from laurels.definition import Operator
+    from laurels.stores.contract import Score
 
 FURTHEST_RANK = LARGEST_NUMBER - PAGE_ENTRIES
 
@@ -50,7 +52,7 @@ Examples:
 @server_option
 @json_option
 def submit(  # noqa: PLR0913 - the options of the command
-    *, board: str, name: str, score: Score, operator: str | None, server: str, as_json: bool
+    *, board: str, name: str, score: Score, operator: Operator | None, server: str, as_json: bool
 ) -> None:
     """Submit SCORE for NAME on BOARD.
 
@@ -58,8 +60,10 @@ def submit(  # noqa: PLR0913 - the options of the command
     Shows the new score and rank of NAME, and the ones before if the service's store keeps them.
     """
 
-    async def submit_and_read(client: Client) -> Receipt | Standing | None:
-        return await client.submit(board, name, score, operator) or await client.standing(board, name)
+    async def submit_and_read(client: CommandClient) -> Receipt | Standing | None:
+        return await client.submit_with_receipt(board, name, score, operator=operator) or await client.standing(
+            board, name
+        )
 
     found = call_service(server, submit_and_read)
     if isinstance(found, Receipt):
@@ -89,13 +93,13 @@ Examples:
 @period_options
 @server_option
 @json_option
-def standing(*, board: str, name: str, full: bool, server: str, as_json: bool, **when: str | None) -> None:
+def standing(*, board: str, name: str, full: bool, server: str, as_json: bool, **when: Unpack[Where]) -> None:
     """Show the score and the rank of NAME on BOARD. If it is not there the exit status is 1."""
     if full:
-        all_there_is = call_service(server, lambda client: client.standing_in_full(board, name, Period(**when)))
+        all_there_is = call_service(server, lambda client: client.standing_in_full(board, name, **when))
         tables.show_full_standing(all_there_is, as_json=as_json)
         return
-    found = call_service(server, lambda client: client.standing(board, name, Period(**when)))
+    found = call_service(server, lambda client: client.standing(board, name, **when))
     tables.show_standing(found, as_json=as_json)
 
 
@@ -119,8 +123,8 @@ Examples:
 @period_options
 @server_option
 @json_option
-def top(*, board: str, start: int, count: int, server: str, as_json: bool, **when: str | None) -> None:
+def top(*, board: str, start: int, count: int, server: str, as_json: bool, **when: Unpack[Where]) -> None:
     """Show the first entries of BOARD, with ranks from 0."""
-    entries = call_service(server, lambda client: client.ranked_page(board, start, start + count, Period(**when)))
+    page = call_service(server, lambda client: client.page(board, start, start + count, **when))
     none = f"no entries from rank {start} on" if start else "no entries on the board"
-    tables.show_page(entries, none, as_json=as_json)
+    tables.show_page(page, none, as_json=as_json)

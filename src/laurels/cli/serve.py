@@ -12,6 +12,7 @@ from laurels.assembly import Settings
 from laurels.assembly import serve as run
 from laurels.cli.limits import LimitedCommand, limit_options, take_limits
 from laurels.cli.options import eviction_option, port_option, redis_ca_option, redis_password_option
+from laurels.logs import LEVELS
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.redis.settings import TIMEOUT, WAITING, RedisSettings
@@ -140,7 +141,7 @@ Examples:
     is_flag=True,
     envvar="LAURELS_LOG_REQUESTS",
     show_envvar=True,
-    help="Log a line for each request: client, method, route, status, bytes, duration.",
+    help="Log a line for each request: client, method, route, status, bytes, duration, board, who asked, trace.",
 )
 @click.option(
     "--log-format",
@@ -150,6 +151,15 @@ Examples:
     show_default=True,
     show_envvar=True,
     help="How lines of the log are written.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="info",
+    envvar="LAURELS_LOG_LEVEL",
+    show_default=True,
+    show_envvar=True,
+    help="The least that is logged. The request log and the audit log are in it on every level.",
 )
 @click.option(
     "--audit-log",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 from msgspec import Struct
 
-from laurels.cli.client import Client
-from laurels.cli.environment import hide_password
+from laurels.cli.client import PATIENT, CommandClient
+from laurels.client.environment import hide_password
 from laurels.http.messages import DEFAULT_ORIGIN
 from laurels.optional import load
 from laurels.stores.redis.settings import RedisSettings
@@ -59,10 +59,10 @@ class Side(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_side(side: Side) -> AsyncIterator[Client]:
+async def open_side(side: Side) -> AsyncIterator[CommandClient]:
     """Yield a client of a side; raise StoreError if a store cannot be opened."""
     if side.is_service:
-        async with Client(side.place, side.credential) as client:
+        async with CommandClient(side.place, side.credential, retries=PATIENT) as client:
             yield client
         return
     directory = side.directory
@@ -70,7 +70,7 @@ async def open_side(side: Side) -> AsyncIterator[Client]:
     async with load("laurels.assembly:open_application")(load("laurels.assembly:Settings")(**where)) as application:
         transport = httpx.ASGITransport(application)
         with _without_audit():
-            async with Client(DEFAULT_ORIGIN, transport=transport) as client:
+            async with CommandClient(DEFAULT_ORIGIN, retries=PATIENT, transport=transport) as client:
                 yield client
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
@@ -18,24 +19,39 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from laurels.cli.client import RankedPage
+from laurels.cli.client import format_instant
 from laurels.cli.dialects import TIME
 from laurels.cli.errors import BadFile
 from laurels.cli.printing import make_console, write, write_json, write_on, write_table
 from laurels.cli.transfer import Start
-from laurels.http.wire import StandingInFull, StandingOfName
+from laurels.http.wire import StandingInFull, StandingInWindow, StandingOfName
+from laurels.stores.contract import Count, Score  # noqa: TC001 - msgspec reads the annotations
 from laurels.visible import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from laurels.cli.client import RankedEntry
+    from laurels import answers
+    from laurels.answers import Entry, Receipt, Standing
     from laurels.cli.rows import BadRow
     from laurels.cli.transfer import Sent
-    from laurels.http.wire import Receipt
-    from laurels.stores.contract import Score, Standing
 
 SHOWN_REFUSALS = 20
+
+
+class RankedEntry(Struct, frozen=True):
+    """An entry of a page as JSON."""
+
+    rank: Count
+    name: str
+    score: Score
+
+
+class RankedPage(Struct, frozen=True):
+    """Entries with their ranks; ``missing`` are the names that were asked for and are not on the board."""
+
+    leaderboard: list[RankedEntry]
+    missing: Sequence[str] | UnsetType = UNSET
 
 
 class ImportResult(Struct, frozen=True):
@@ -56,7 +72,7 @@ def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
     if as_json:
         write_json(receipt)
         return
-    if receipt.held is True:
+    if receipt.held:
         stays = f"; until then {format_standing(receipt.previous)}" if receipt.previous else ""
         write(f"the score is held until a moderator decides{stays}")
         return
@@ -74,26 +90,45 @@ def show_standing(standing: Standing | None, *, as_json: bool) -> None:
         end_without("nobody of that name on the board")
 
 
-def show_full_standing(found: StandingInFull, *, as_json: bool) -> None:
+def show_full_standing(found: answers.StandingInFull, *, as_json: bool) -> None:
     """Show all there is to say of a standing, or that there is none: then the exit status is 1."""
-    is_there = found.rank is not None or found.hidden is True
     if as_json:
-        write_json(found)
-    elif is_there:
+        write_json(_make_full(found))
+    elif found.is_there:
         rows = {"place": "none" if found.place is None else f"{found.place} of {found.total:,}"}
         if isinstance(found.percentile, float):
             rows["percentile"] = f"{found.percentile:.4g}"
-        rows |= {"submitted": found.submitted_at} if isinstance(found.submitted_at, str) else {}
-        if found.metadata_damaged is True:
+        rows |= {"submitted": format_instant(found.submitted_at)} if found.submitted_at else {}
+        if found.metadata_damaged:
             rows["metadata"] = "damaged"
-        elif found.metadata and bytes(found.metadata) != b"null":
-            rows["metadata"] = bytes(found.metadata).decode(errors="replace")
+        elif found.metadata is not None:
+            rows["metadata"] = bytes(found.metadata_json).decode(errors="replace")
         for window, standing in (found.windows or {}).items():
             rows[window] = _format_place(standing.score, standing.rank) if standing else "none"
         width = 2 + max(map(len, rows))
         write(_format_place(found.score, found.rank), *(f"{title:<{width}}{text}" for title, text in rows.items()))
-    if not is_there:
+    if not found.is_there:
         end_without("nobody of that name on the board")
+
+
+def _make_full(found: answers.StandingInFull) -> StandingInFull:
+    """Return a standing as the service tells it, but for what its store cannot tell, which is null."""
+    windows: dict[str, StandingInWindow | None] = {
+        window: StandingInWindow(standing.score, standing.rank) if standing else None
+        for window, standing in (found.windows or {}).items()
+    }
+    return StandingInFull(
+        found.score,
+        found.rank,
+        found.hidden or UNSET,
+        place=found.place,
+        total=found.total,
+        percentile=found.percentile,
+        metadata=found.metadata_json,
+        submitted_at=format_instant(found.submitted_at) if found.submitted_at else None,
+        windows=UNSET if found.windows is None else windows,
+        metadata_damaged=found.metadata_damaged or UNSET,
+    )
 
 
 def end_without(*what: str) -> NoReturn:
@@ -111,10 +146,18 @@ def _format_place(score: Score, rank: int | None) -> str:
     return f"score {score}, {'hidden' if rank is None else f'rank {rank}'}"
 
 
-def show_page(entries: Sequence[RankedEntry], none: str, *, as_json: bool, marked: str | None = None) -> None:
+def show_page(
+    entries: Iterable[Entry],
+    none: str,
+    *,
+    as_json: bool,
+    marked: str | None = None,
+    missing: Sequence[str] | UnsetType = UNSET,
+) -> None:
     """Show entries, or on none of them that there are ``none``; the one of the name ``marked`` stands out."""
+    entries = [*entries]
     if as_json:
-        write_json(RankedPage([*entries]))
+        write_json(RankedPage([RankedEntry(each.rank, each.name, each.score) for each in entries], missing))
     elif entries:
         rows = [(str(entry.rank), entry.name, str(entry.score)) for entry in entries]
         stands_out = {index for index, entry in enumerate(entries) if entry.name == marked}

@@ -14,7 +14,7 @@ from laurels.cli.keys import patterns_option
 from laurels.cli.options import call_service, json_option, name_argument, server_option
 from laurels.cli.printing import write, write_json
 from laurels.errors import NoSecret
-from laurels.http.wire import GivenToken, WantedToken
+from laurels.http.wire import GivenToken
 from laurels.limits import DEFAULT_TOKEN_SECONDS, TOKEN_SECONDS, Limit
 
 EPILOG = """\b
@@ -68,8 +68,7 @@ def create(  # noqa: PLR0913 - one argument an option
     --board says which.
     """
     if file is None:
-        wanted = WantedToken(name, [*boards] or None, seconds)
-        given = call_service(server, lambda client: client.give_token(wanted))
+        given = call_service(server, lambda client: client.give_token(name, boards=boards or None, seconds=seconds))
     else:
         given = _sign(file, name, boards or (EVERY_BOARD,), seconds)
     if as_json:

@@ -19,30 +19,26 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw, Struct, field
 
-from laurels.cli.errors import RequestFailed, RequestRefused
 from laurels.cli.rows import BadRow, DetailedEntry
+from laurels.client.batches import EMPTY_BYTES, has_room, make_body
+from laurels.client.errors import RequestRefused
 from laurels.entries import checked_name, cut_name
 from laurels.errors import BadName
 from laurels.http.wire import encode
-from laurels.limits import BATCH_BYTES, BATCH_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from laurels.cli.client import Client
+    from laurels.answers import BatchReceipt
+    from laurels.cli.client import CommandClient
     from laurels.cli.rows import Row
-    from laurels.http.wire import BatchReceipt
 
-ATTEMPTS = 8
-LONGEST_WAIT = 30
-OPENING, CLOSING = b'{"entries":[', b"]}"
 LONG_ENTRY = 4096
 """A longer encoded entry, in bytes, is looked at here, so that one row cannot outgrow a batch."""
 AT_ONCE = 16
 """How many rows are sent at the same time to a service that takes no batches."""
 OF_A_ROW = frozenset({400, 413, 422})
 """The statuses that refuse one row, and not the whole import."""
-TOO_MANY = 429
 
 T = TypeVar("T")
 
@@ -84,7 +80,7 @@ class Batch(Struct, gc=False):
     """The lines and names of rows whose names are hidden before anything is submitted."""
     others: list[int] = field(default_factory=list)
     """The lines of rows that have nothing to submit."""
-    size: int = len(OPENING) + len(CLOSING)
+    size: int = EMPTY_BYTES
     position: int = 0
     """How many bytes of the file had been read when the batch was complete."""
     has_details: bool = False
@@ -92,7 +88,7 @@ class Batch(Struct, gc=False):
     def has_room(self, size: int) -> bool:
         """Return whether one request may also hold a row of ``size`` bytes."""
         rows = len(self.lines) + len(self.bad) + len(self.others)
-        return rows < BATCH_ENTRIES and self.size + size < BATCH_BYTES
+        return has_room(self.size, rows, size)
 
     def add(self, line: int, entry: bytes) -> None:
         """Add an encoded entry."""
@@ -114,7 +110,7 @@ class Batch(Struct, gc=False):
 
     def body(self) -> bytes:
         """Return the request's body."""
-        return OPENING + b",".join(self.entries) + CLOSING
+        return make_body(self.entries)
 
 
 class Sent(Struct, frozen=True):
@@ -176,7 +172,7 @@ class Sender:
     ``has_keys`` says whether the service keeps idempotency keys, None while that is not known.
     """
 
-    def __init__(self, client: Client, board: str, run: str) -> None:
+    def __init__(self, client: CommandClient, board: str, run: str) -> None:
         self._client = client
         self._board = board
         self._run = run
@@ -244,7 +240,7 @@ class Sender:
     async def _hide_name(self, name: str) -> str | None:
         """Hide a name; return why it cannot be."""
         try:
-            await insist(lambda: self._client.hide(self._board, name))
+            await self._client.hide(self._board, name)
         except BadName as error:
             return str(error)
         except RequestRefused as refusal:
@@ -254,8 +250,7 @@ class Sender:
         return None
 
     async def _submit(self, batch: Batch, key: str | None) -> BatchReceipt:
-        body, sent = batch.body(), len(batch.lines)
-        return await insist(lambda: self._client.submit_many(self._board, body, sent, key))
+        return await self._client.submit_batch(self._board, batch.body(), len(batch.lines), key)
 
     # Row by row
 
@@ -284,15 +279,14 @@ class Sender:
         """Submit a row; find out with the first one that is taken whether the service keeps keys."""
         if key := self._key(line):
             try:
-                await insist(lambda: self._client.submit_body(self._board, name, body, key))
+                await self._client.submit_body(self._board, name, body, key)
             except RequestRefused as refusal:
                 if self.has_keys or refusal.status not in OF_A_ROW:
                     raise
             else:
                 self.has_keys = True
                 return
-        # Without a key only what is said not to have counted is sent again
-        await insist(lambda: self._client.submit_body(self._board, name, body, None), may_count=False)
+        await self._client.submit_body(self._board, name, body, None)
         self.has_keys = False
 
 
@@ -320,22 +314,6 @@ async def _gather(awaitables: Iterable[Awaitable[T]]) -> list[T]:
     if failure := next((result for result in results if isinstance(result, BaseException)), None):
         raise failure
     return results  # type: ignore[return-value]
-
-
-async def insist(ask: Callable[[], Awaitable[T]], *, may_count: bool = True) -> T:
-    """Ask, and ask again while the service says when, ATTEMPTS times at most.
-
-    Without ``may_count`` only after an answer that says by its status that nothing was counted.
-    """
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return await ask()
-        except RequestFailed as error:
-            if error.retry_after is None or not (may_count or error.status == TOO_MANY):
-                raise
-            wait = min(error.retry_after, LONGEST_WAIT)
-        await asyncio.sleep(wait)
-    return await ask()
 
 
 async def _run_in_thread(function: Callable[[], T]) -> T:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from laurels.cli.live import Away, LiveStanding, LiveTable
 from laurels.cli.options import board_argument, call_service, count_option, server_option, window_option
 from laurels.cli.printing import Picture, Rows, write, write_json, write_table
+from laurels.client.live import Away, LiveStanding, LiveTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from laurels.cli.client import Client
-    from laurels.cli.live import Event, LiveEntry
+    from laurels.cli.client import CommandClient
+    from laurels.client.live import Event, LiveEntry
 
 TITLES = ("rank", "name", "score")
 NUMBERS = {"rank", "score"}
@@ -62,10 +62,10 @@ def watch(  # noqa: PLR0913 - the options of the command
         call_service(server, lambda client: _follow(client, board, views, display))
 
 
-async def _follow(client: Client, board: str, views: Sequence[Mapping[str, Any]], display: Display) -> None:
+async def _follow(client: CommandClient, board: str, views: Sequence[Mapping[str, Any]], display: Display) -> None:
     if isinstance(display, Drawing) and hasattr(signal, "SIGWINCH"):  # on Windows it is drawn anew at the next change
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, display.draw)
-    async with aclosing(client.live(board, *views)) as events:
+    async with aclosing(client.live_events(board, *views)) as events:
         async for event in events:
             if isinstance(event, Away):
                 display.say(f"{event.reason} Connecting again in {event.seconds:g} s.")

@@ -17,6 +17,7 @@ hashes are equal.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Coroutine
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from laurels.http.operation import Operation
     from laurels.http.rate_limits import Limit, RateLimiter
     from laurels.stores.contract import SharedMeters
+
+log = logging.getLogger(__name__)
 
 HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 
@@ -130,6 +133,8 @@ class Access:
         self.changed()
         if self.limits is not None:
             self.limits.replace(file)
+        players = "tokens of players" if tokens is not None else "no tokens"
+        log.debug("The access file in use has %d keys, and %s are taken", len(file.keys), players)
 
     async def reload(self) -> None:
         """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""

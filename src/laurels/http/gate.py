@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from laurels.http.auditing import Auditor, Watch
     from laurels.http.rate_limits import Limit
     from laurels.live.hub import Hub
+    from laurels.tracing import Trace
 
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,25 @@ class Answered(NamedTuple):
     """From the head of the request, or from the connection's refusal, to the answer."""
     client: str = ""
     """The address that asked, as far as it is known; behind a trusted proxy the one that it was asked from."""
+    board: str = ""
+    """The board that it concerns, if there is one in its path."""
+    who: str = ""
+    """The principal, as logs name it; empty if it is not known, or if it does not matter who asks."""
+    trace: Trace | None = None
+    """The trace that it is part of."""
     reason: str = ""
     """Why it was refused, in one word, if it was."""
+
+
+class Asked(Protocol):
+    """What a request came to."""
+
+    route: str
+    names: Sequence[str]
+    operation: Operation | None
+    context: Context | None
+    refused: str
+    """Who was refused."""
 
 
 Observer: TypeAlias = Callable[[Answered], None]
@@ -126,20 +144,32 @@ class Gate(Struct, frozen=True, kw_only=True):
         if self.origin is not None:
             self.origin(request, operation)
 
-    def release(self, request: Request | None, route: str, method: str, response: Response, seconds: float) -> Response:
+    def release(self, request: Request | None, asked: Asked | None, response: Response, seconds: float) -> Response:
         """Return a response as it is to leave, and show it to the observers; without a request it is the protocol's."""
         if self.cors is not None:
             response = self.cors(request, response)
         if self.observers:
-            client = request.client if request is not None else ""
-            reason = response.reason if isinstance(response, ErrorResponse) else ""
-            answered = Answered(method, route, response.status, len(response.body), seconds, client, reason)
+            answered = _describe(request, asked, response, seconds)
             for observe in self.observers:
                 try:
                     observe(answered)
                 except Exception:
                     log.exception("Failed to observe an answer")
         return response
+
+
+def _describe(request: Request | None, asked: Asked | None, response: Response, seconds: float) -> Answered:
+    method, client, trace = ("", "", None) if request is None else (request.method, request.client, request.trace)
+    route, size = "" if asked is None else asked.route, len(response.body)
+    reason = response.reason if isinstance(response, ErrorResponse) else ""
+    if asked is None or asked.operation is None:
+        return Answered(method, route, response.status, size, seconds, client, trace=trace, reason=reason)
+    board, who = "", asked.refused
+    if asked.names and asked.operation.path_parameters[:1] == ("board",):
+        board = asked.names[0]
+    if asked.context is not None and asked.context.access is not None:
+        who = str(asked.context.principal)
+    return Answered(method, route, response.status, size, seconds, client, board, who, trace, reason)
 
 
 def _admit_shown(

@@ -11,6 +11,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from laurels.tracing import Trace
+
 JSON = b"application/json"
 HTML = b"text/html"
 PROBLEM = b"application/problem+json"
@@ -64,6 +66,8 @@ class Request(Struct, gc=False):
     """What comes before ``path`` where the client asked: the path that the service is mounted at, or behind."""
     forwarded_host: bytes | None = None
     """The host and port that the client asked for, if that is not what its ``Host`` says here."""
+    trace: Trace | None = None
+    """The trace that it is part of, known when its head is complete."""
 
     def __repr__(self) -> str:
         """Return nothing of what it shows."""

@@ -56,6 +56,7 @@ class Metered(NamedTuple):
     key: int
     rates: Rates
     subject: str
+    is_principal: bool = False
 
 
 class RateLimiter:
@@ -85,7 +86,7 @@ class RateLimiter:
             meters, rates = self._players, self._of_player
         else:
             meters, rates = self._keys, self._of_key.get(principal.name, Rates())
-        return Metered(meters, key_of(principal.name), rates, str(principal)) if rates else None
+        return Metered(meters, key_of(principal.name), rates, str(principal), is_principal=True) if rates else None
 
     def limit_address(self, client: str, operation: Operation) -> Limit | None:
         """Count a request of an address; raise TooManyRequests instead if that is one too many.
@@ -125,7 +126,7 @@ class RateLimiter:
         return None if self.shared is None else partial(self._take_shared, self.shared, metered, whose, is_submit)
 
     async def _take_shared(self, shared: SharedMeters, metered: Metered, whose: str, is_submit: bool) -> None:  # noqa: FBT001
-        meters, key, rates, subject = metered
+        meters, key, rates, subject, _ = metered
         submits = rates.submits if is_submit else None
         try:
             taken = await shared.take(subject, _words(rates.requests), _words(submits))
@@ -176,14 +177,17 @@ def _address_key(client: str) -> int:
 
 
 def _refusal(metered: Metered, now: float, whose: str, *, is_submit: bool) -> TooManyRequests:
-    meters, key, rates, _ = metered
+    meters, key, rates, subject, _ = metered
     limit = meters.find_limiting(key, rates, now, is_submit=is_submit)
     seconds = max(1, ceil(meters.wait(key, rates, now, is_submit=is_submit)))
     policies = (each for each in (rates.requests, rates.submits) if each is not None)
-    return TooManyRequests(
+    error = TooManyRequests(
         f"There are too many {limit.name} {whose}: {limit.count:,} {CALLED[int(limit.seconds)]} are allowed, "
         f"{limit.burst:,} at once. Come again in {seconds:,} {'second' if seconds == 1 else 'seconds'}.",
         seconds,
         limit.name,
         [(each.name, each.burst, each.window) for each in policies],
     )
+    if metered.is_principal:
+        error.who = subject
+    return error

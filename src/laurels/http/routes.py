@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from laurels.access.principal import ANYBODY, Principal
 from laurels.entries import RESERVED
-from laurels.errors import BadName, Forbidden, Unauthenticated, truncate
+from laurels.errors import BadName, Forbidden, TooManyRequests, Unauthenticated, truncate
 from laurels.http.auditing import Auditor, Watch
 from laurels.http.backups import Backups
 from laurels.http.gate import OPEN_GATE, Context, Gate
@@ -34,6 +34,7 @@ from laurels.http.problems import HTTPError, failure, too_large
 from laurels.http.query import decode_text
 from laurels.limits import BODY_BYTES
 from laurels.live.hub import Hub
+from laurels.tracing import being_in, read_traceparent
 from laurels.wording import quote, suggest
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import Boards
     from laurels.http.parameters import PathName
+    from laurels.tracing import Trace
 
 NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
 EMPTY_SEGMENT = "is empty: a path has no slash at its end, and no two in a row"
@@ -59,6 +61,8 @@ class Call(Struct, gc=False):
     """Made by the gate; without it there is no way to a handler."""
     asking: Awaitable[Principal] | None = None
     """Who asks, if the gate must ask somebody else who that is: before the answer, it is awaited."""
+    refused: str = ""
+    """Who was refused by the gate, as logs name it."""
 
     @property
     def is_inline(self) -> bool:
@@ -171,11 +175,19 @@ class Routes:
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise, also what a 404 or 405 says: to be called once, when its head is complete."""
+        if b"traceparent" not in request.headers:
+            self._admit(call, request)
+            return
+        request.trace = read_traceparent(request.headers[b"traceparent"])
+        with being_in(request.trace):
+            self._admit(call, request)
+
+    def _admit(self, call: Call, request: Request) -> None:
         try:
             if call.operation is not None and call.operation.is_live:
                 show_credential(request)
             principal = self.gate.admit(request, call.operation, call.names)
-        except (Unauthenticated, Forbidden) as error:
+        except (Unauthenticated, Forbidden, TooManyRequests) as error:
             self._record_refusal(call, request, error)
             raise
         if call.operation is None and call.problem is not None:
@@ -191,9 +203,21 @@ class Routes:
 
     def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""
+        if request.trace is not None:
+            return self._answer_in(request.trace, call, request)
         if call.operation is not None and call.operation.present is not None:
             return self._answer_as_wanted(call, request)
         return self._answer_call(call, request)
+
+    async def _answer_in(self, trace: Trace, call: Call, request: Request) -> Response:
+        """Return the answer to a request of a trace. Its errors become answers here, where the log knows the trace."""
+        with being_in(trace):
+            try:
+                response = await self._answer_call(call, request)
+            except Exception as error:  # noqa: BLE001 - as every adapter does
+                response = failure(error)
+            trace.is_over = True
+            return self._present(call, request, response)
 
     async def _answer_as_wanted(self, call: Call, request: Request) -> Response:
         try:
@@ -234,7 +258,12 @@ class Routes:
         assert call.operation is not None  # noqa: S101 - it is to be answered, or was refused
         return Watch(self._auditor, call.operation, call.names, request, who)
 
-    def _record_refusal(self, call: Call, request: Request, error: Unauthenticated | Forbidden) -> None:
+    def _record_refusal(
+        self, call: Call, request: Request, error: Unauthenticated | Forbidden | TooManyRequests
+    ) -> None:
+        call.refused = error.who
+        if isinstance(error, TooManyRequests):
+            return
         if call.operation is not None and call.operation.is_audited:
             self._watch(call, request, error.who).refuse(error)
 
@@ -243,7 +272,7 @@ class Routes:
         call.asking = None
         try:
             call.context = self.context_of(await asking)
-        except (Unauthenticated, Forbidden) as error:
+        except (Unauthenticated, Forbidden, TooManyRequests) as error:
             self._record_refusal(call, request, error)
             raise
         return await self._answer_call(call, request)
@@ -259,7 +288,7 @@ class Routes:
                 raise TypeError("A streamed answer is no whole one")  # noqa: TRY301 - a fault like any other
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = self.fail(call, request, error)
-        return self.gate.release(request, call.route, request.method, response, monotonic() - begun)
+        return self.gate.release(request, call, response, monotonic() - begun)
 
 
 def _tree(operations: Sequence[Operation]) -> _Node:

@@ -10,6 +10,7 @@ from urllib3.exceptions import HTTPError
 from laurels.access.issuers import FETCH_HEADERS, FETCHED_BYTES
 from laurels.errors import KeysUnreadable
 from laurels.limits import format_size
+from laurels.tracing import trace_headers
 
 FETCH_SECONDS = 4.0
 """From the connection to the last byte; the function must have time left to answer."""
@@ -32,7 +33,13 @@ def _get(url: str) -> bytes:
     try:
         with urllib3.PoolManager() as pool:
             answer = pool.request(
-                "GET", url, headers=FETCH_HEADERS, timeout=TIMEOUT, retries=False, redirect=False, preload_content=False
+                "GET",
+                url,
+                headers=FETCH_HEADERS | trace_headers(),
+                timeout=TIMEOUT,
+                retries=False,
+                redirect=False,
+                preload_content=False,
             )
             content = bytes(answer.read(FETCHED_BYTES + 1, decode_content=False))
             answer.close()

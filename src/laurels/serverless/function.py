@@ -95,7 +95,7 @@ class Function:
             request = gateway.read_event(event)
             response = self._loop.run_until_complete(self._answer(request))
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
-            response = self._routes.gate.release(None, "", "", failure(error), 0)
+            response = self._routes.gate.release(None, None, failure(error), 0)
         self._telemetry.record(request, response.status, (time.monotonic() - begun) * 1e3)
         return gateway.format_response(response, request.method if request else "GET")
 

@@ -135,7 +135,9 @@ class Compaction:
 
     def _advance(self, *, drop: bool) -> float:
         if drop:
-            self._journal.drop(self._droppable)
+            upto = self._droppable
+            self._journal.drop(upto)
+            _log.debug("The journal is dropped up to its row %d", upto)
             self._may_give_back = True
             self.failure = None
             return 0.0
@@ -150,6 +152,7 @@ class Compaction:
 
     def _start(self) -> None:
         self._backlog_at_start, self._begun = self.backlog, time.monotonic()
+        _log.debug("A compaction begins: %d bytes of the journal, up to row %d", self.backlog, self._journal.last)
         self._directory.names.forget(self._snapshot, may_change=True)
         lock = self._directory.lock_compaction()
         command = [
@@ -183,6 +186,8 @@ class Compaction:
         before = self._compacted_upto
         if self._snapshot.exists():
             self._take_snapshot()  # whatever the child says: it may have died at the very end
+        took, size, upto = time.monotonic() - self._begun, self._snapshot_bytes, self._compacted_upto
+        _log.debug("A compaction ended after %.2f s: the snapshot has %d bytes, up to row %d", took, size, upto)
         if self._compacted_upto > before:
             self.backlog -= self._backlog_at_start
         if child.returncode:

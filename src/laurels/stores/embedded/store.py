@@ -202,7 +202,7 @@ class EmbeddedStore(Store):
             opened.pop_all()
         took = time.monotonic() - began
         boards = len(recovery.state.names)
-        _log.info(
+        _log.debug(
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
         return Files(recovery.directory, recovery.journal, compaction), recovery

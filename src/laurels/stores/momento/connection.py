@@ -228,6 +228,7 @@ class Connection(Generic[C]):
     def _client_of(self, key: str) -> _Client[C]:
         if not self.clients or self.clients[-1].key != key or not self.clients[-1].is_good:
             client: Any = self._connect(read_credentials(key, self._endpoint), next(self._numbers))
+            _log.debug("A new connection to Momento, of %d", len(self.clients) + 1)
             self.clients.append(_Client(key, client, lambda: client.__aexit__(None, None, None)))
         return self.clients[-1]
 

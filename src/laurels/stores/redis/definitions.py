@@ -254,6 +254,7 @@ class Definitions:
             if known == self._default or len(self._undeclared) > UNDECLARED_KNOWN:
                 self._forget([name] if known == self._default else list(self._undeclared))
         if (before.definition, before.is_own) != (known.definition, known.is_own):
+            _log.debug("Learned of another definition of the board %r", name)
             self.changed(name)
         return known
 

@@ -183,6 +183,7 @@ class Node:
                 break
         if self.trouble is not None:
             _log.info("Redis answers again")
+        _log.debug("Connected to Redis at %s", self._server)
         self.connection, self.trouble, self._was_connected = connection, None, True
         self.progress()
 

@@ -19,7 +19,7 @@ import certifi
 import httpx
 from msgspec import Struct
 
-from laurels.cli.errors import EnvironmentWrong
+from laurels.client.errors import EnvironmentWrong
 from laurels.errors import ExtraMissing, explain_os_error
 from laurels.http.hosts import DEFAULT_PORTS, parse_address
 from laurels.optional import load

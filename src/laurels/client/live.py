@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from laurels.cli.errors import ServerFailed
+from laurels.answers import WithMetadata
+from laurels.client.errors import AnswerUnreadable
 from laurels.limits import MIB, PAGE_ENTRIES, format_size
 from laurels.stores.contract import Count, Score  # noqa: TC001 - msgspec reads the annotations
 
@@ -24,14 +25,13 @@ RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}")
 
 
-class LiveEntry(Struct, frozen=True):
+class LiveEntry(WithMetadata, frozen=True, rename="camel"):
     """An entry as a view shows it."""
 
     name: str
     score: Score
     rank: Count
     place: Count
-    metadata: Raw | UnsetType = UNSET
 
 
 class LivePage(Struct, frozen=True):
@@ -72,6 +72,21 @@ class LiveStanding(Struct, frozen=True, rename="camel"):
 
 Told: TypeAlias = LivePage | LiveChange | LiveStanding
 TOLD: dict[str, type[Told]] = {"page": LivePage, "change": LiveChange, "standing": LiveStanding}
+
+
+class LiveBoard(Struct, frozen=True):
+    """What a page of a board shows at one moment.
+
+    ``total`` is how many entries the board has. ``changed`` has, by name, the entries that are new here or otherwise
+    than they were, each with what it was before, None for a new one; ``gone`` are the names that have left. Both are
+    empty at first, when another period begins. ``period`` is there in a window.
+    """
+
+    entries: tuple[LiveEntry, ...]
+    total: int
+    changed: dict[str, LiveEntry | None]
+    gone: tuple[str, ...]
+    period: str | None
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
@@ -166,10 +181,15 @@ class LiveTable:
         """What is new or otherwise than it was, by name, with what it was before."""
         self.gone: list[str] = []
 
+    def show(self) -> LiveBoard:
+        """Return what it shows now."""
+        period = self.period or None
+        return LiveBoard(tuple(self.entries), self.total, dict(self.changed), tuple(self.gone), period)
+
     def apply(self, told: LivePage | LiveChange) -> bool:
         """Show what an event says; return whether that is another table, of which nothing has changed yet.
 
-        Raises ServerFailed if it is more than was asked for.
+        Raises AnswerUnreadable if it is more than was asked for.
         """
         before, is_other = {entry.name: entry for entry in self.entries}, False
         if isinstance(told, LivePage):
@@ -180,7 +200,7 @@ class LiveTable:
             after = {name: entry for name, entry in before.items() if name not in told.gone}
             after |= {entry.name: entry for entry in told.set}
         if len(after) > self._most:
-            raise ServerFailed("The service did not answer as Laurels does: it shows more than was asked for.")
+            raise AnswerUnreadable("The service did not answer as Laurels does: it shows more than was asked for.")
         self.total = told.total
         self.entries = sorted(after.values(), key=lambda entry: entry.place)
         before = after if is_other else before
