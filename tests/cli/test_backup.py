@@ -160,7 +160,6 @@ def test_terminal(server: Server) -> None:
         (["x.tar", "--keep", "3"], "--keep goes with a directory"),
         (["-", "--keep", "3"], "--keep goes with a directory"),
         (["-", "--json"], "contradict each other"),
-        (["/dev/null"], "is no file: say -"),
         (["a\nb.tar"], "is no name that a backup can have"),
         (["gs://bucket/"], "there are no places of the kind gs://"),
     ],
@@ -170,6 +169,15 @@ def test_wrong_command_lines(laurels: Run, words: list[str], problem: str) -> No
     result = laurels("backup", *words)
     assert result.exit_code == 2
     assert problem in result.stderr
+
+
+def test_no_file(laurels: Run, tmp_path: Path) -> None:
+    """A pipe or a device is not replaced by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = laurels("backup", pipe)
+    assert (result.exit_code, pipe.is_fifo()) == (2, True)
+    assert "is no file: say - instead" in result.stderr
 
 
 @pytest.mark.parametrize(
