@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,12 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 import click
 from msgspec import Struct
+from rich.filesize import decimal
 
 from laurels.backup.places import checked, open_place
 from laurels.backup.reading import Nobody, Reading, check_passing
 from laurels.cli.options import json_option, open_client, server_option
 from laurels.cli.printing import open_stdout, write, write_json
-from laurels.cli.tables import DownloadLine, format_bytes
+from laurels.cli.tables import TransferLine
 from laurels.http.backups import format_file_name
 
 if TYPE_CHECKING:
@@ -124,20 +126,29 @@ def _keep_in_place(server: str, dest: Destination, keep: int | None, *, as_json:
     place = open_place(dest.place)
     name = dest.name or format_file_name(datetime.now(UTC))
     reading = Reading(Nobody())
-    with DownloadLine(name, quiet=as_json) as line:
-        place.write(name, line.count(check_passing(_download(server), reading)))
+    begun, size = time.monotonic(), 0
+
+    def count(chunks: Iterator[bytes]) -> Iterator[bytes]:
+        nonlocal size
+        for chunk in chunks:
+            size += len(chunk)
+            line.move(len(chunk))
+            yield chunk
+
+    with TransferLine(quiet=as_json) as line:
+        place.write(name, count(check_passing(_download(server), reading)))
     removed: list[str] = []
     newest = _format_time(reading.end.time if reading.end else 0)
     if not as_json:
         of = f"up to {newest}" if newest else "of an empty store"
-        write(f"{name} in {place}: {format_bytes(line.bytes)}, {of}, in {line.seconds:.1f} s")
+        write(f"{name} in {place}: {decimal(size)}, {of}, in {time.monotonic() - begun:.1f} s")
     try:
         for older in list_older(place, name, keep) if keep else ():
             place.delete(older)
             removed.append(older)
     finally:
         if as_json:
-            write_json(Kept(str(place), name, line.bytes, newest, removed))
+            write_json(Kept(str(place), name, size, newest, removed))
         else:
             write(*(f"{older} removed" for older in removed))
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 from msgspec import UNSET, Struct, UnsetType, field
-from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -29,7 +28,7 @@ from laurels.stores.contract import Count, Score  # noqa: TC001 - msgspec reads 
 from laurels.visible import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from laurels import answers
     from laurels.answers import Entry, Receipt, Standing
@@ -214,22 +213,20 @@ class ProgressLine:
         write_on(self.console, text)
 
 
-def format_bytes(size: int) -> str:
-    """Return a number of bytes as people read it: ``9.3 MB``."""
-    return decimal(size)
+class TransferLine:
+    """The progress of bytes that go somewhere: a live line on stderr, if that is a terminal."""
 
-
-class DownloadLine:
-    """The progress of a download: a live line on stderr, if that is a terminal."""
-
-    def __init__(self, what: str, *, quiet: bool = False) -> None:
+    def __init__(self, total: int | None = None, *, quiet: bool = False) -> None:
         console = make_console(err=True)
-        self.bytes = 0
-        self._started = time.monotonic()
-        columns = (TextColumn("{task.description}", markup=False), DownloadColumn(), TransferSpeedColumn())
-        disabled = quiet or not console.is_terminal
-        self._progress = Progress(*columns, console=console, transient=True, disable=disabled)
-        self._task = self._progress.add_task(escape(what), total=None)
+        self._progress = Progress(
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=total)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -238,17 +235,9 @@ class DownloadLine:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    @property
-    def seconds(self) -> float:
-        """How long it has taken."""
-        return time.monotonic() - self._started
-
-    def count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield chunks as they are, and count them."""
-        for chunk in chunks:
-            self.bytes += len(chunk)
-            self._progress.update(self._task, completed=self.bytes)
-            yield chunk
+    def move(self, size: int) -> None:
+        """Count more bytes."""
+        self._progress.update(self._task, advance=size)
 
 
 class ImportReport:
