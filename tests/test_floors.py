@@ -141,15 +141,9 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-<<<<<<< HEAD
-    | laurels(
-        "momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client", "backup.places", "backup.reading"
-    ),
-    "laurels.__init__": laurels("version", "errors", "client"),
-=======
-    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client"),
+    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client")
+    | laurels("backup.places", "backup.reading"),
     "laurels.__init__": laurels("version", "errors", "ranking", "client", "embedded"),
->>>>>>> 8fc558757ffa6f1a0a1024334958934209486813
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
     "infra.errors": laurels("errors"),
