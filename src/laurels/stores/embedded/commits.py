@@ -55,6 +55,7 @@ from laurels.limits import format_size
 from laurels.stores.embedded.batch import NEVER, Batch, Failure
 from laurels.stores.embedded.commit_figures import CommitFigures
 from laurels.stores.embedded.records import RULES, At, board_of, encode_into
+from laurels.tracing import begin_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,6 +124,13 @@ class Ticks:
         return max(self.last + 1, wall + self._offset)
 
 
+def _trace(batch: Batch) -> None:
+    """Make a span of the wait of a request for its batch."""
+    ended = begin_call("commit", {})
+    if ended is not None:
+        batch.add_done_callback(lambda batch: ended(batch.failure, {"laurels.batch.records": len(batch.records) - 1}))
+
+
 class Files(NamedTuple):
     """What a store has on disk, and what keeps it small."""
 
@@ -144,6 +152,7 @@ class Commits:
         self.figures = CommitFigures()
         self.watched: dict[str, Callable[[], object]] = {}
         """What to call when a record has been applied that concerns a board, by the names of boards."""
+        self.is_traced = False
         self._files = files
         self._state = state
         self._ticks = ticks
@@ -173,6 +182,8 @@ class Commits:
             del encoded[size:]
             raise
         batch.records.append(record)
+        if self.is_traced:
+            _trace(batch)
         return batch
 
     def _check_room(self, batch: Batch, record: Record) -> None:
