@@ -29,6 +29,7 @@ SERVICE = (
     "laurels.adapters.fast_path",
     "laurels.stores.embedded.key_table",
     "laurels.stores.embedded.status",
+    "laurels.stores.embedded.sync_clock",
 )  # which Windows has not
 
 EXTENSIONS = [

@@ -42,7 +42,11 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a service that measures all that one with the embedded store can."""
     directory = tmp_path_factory.mktemp("embedded")
     (directory / "access.toml").write_text(ACCESS)
-    files = "--access", str(directory / "access.toml"), "--audit-log", str(directory / "audit.log")
+    files = [
+        f"--access={directory}/access.toml",
+        f"--audit-log={directory}/audit.log",
+        f"--archive={directory}/archive",
+    ]
     with running(directory / "data", *files) as server:
         assert ask(server, "POST", "/kart/v", {"score": 1}).status == 202
         yield server

@@ -27,6 +27,8 @@ def bench(*floors: str) -> set[str]:
     return {f"bench.{floor}" for floor in floors}
 
 
+BACKUP = laurels(*(f"backup.{name}" for name in ("limits", "parts", "tar", "reading", "places", "generations")))
+BACKUP |= laurels(*(f"backup.{name}" for name in ("verify", "restore", "sources", "archive")))
 MAY_IMPORT = {
     "laurels.version": set[str](),
     "laurels.limits": set[str](),
@@ -57,6 +59,7 @@ MAY_IMPORT = {
     "laurels.declaring": laurels("limits", "errors", "wording", "windows", "definition"),
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
     "laurels.backup.__init__": set[str](),
+    "laurels.backup.limits": laurels("limits"),
     "laurels.backup.parts": laurels("errors"),
     "laurels.backup.tar": laurels("errors"),
     "laurels.backup.reading": laurels("errors", "backup.parts", "backup.tar"),
@@ -80,11 +83,15 @@ MAY_IMPORT = {
     | laurels("stores.runs", "stores.guard", "figures", "distribution"),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
     | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard")
-    | laurels("version", "backup.parts", "backup.tar", "figures", "distribution"),
+    | laurels("version", "backup.limits", "backup.parts", "backup.tar", "figures", "distribution"),
     "laurels.backup.verify": laurels("errors", "definition", "stores.embedded"),
     "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract", "figures"),
     "laurels.backup.places": laurels("limits", "errors", "optional"),
+    "laurels.backup.generations": laurels("errors", "backup.parts", "backup.places"),
+    "laurels.backup.sources": laurels("errors", "backup.parts", "backup.tar", "backup.places", "backup.generations"),
+    "laurels.backup.archive": laurels("clock", "errors", "backup.parts", "backup.places", "backup.generations")
+    | laurels("stores.embedded"),
     "laurels.backup.s3": laurels("limits", "errors", "backup.places"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
@@ -106,14 +113,16 @@ MAY_IMPORT = {
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "systemd", "boards_file", "boards", "audit", "live", "figures", "loop_lag", "memory_limit")
     | laurels("version", "lifetime", "tracing")
-    | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
+    | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters")
+    | BACKUP,
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
     "laurels.answers": laurels("limits", "access", "definition", "stores.contract", "http"),
     "laurels.blocking": set[str](),
     "laurels.client": laurels("version", "limits", "errors", "optional", "definition", "entries", "declaring")
     | laurels("stores.contract", "http", "tracing", "answers", "blocking"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
-    "laurels.cli": laurels(
+    "laurels.cli": BACKUP
+    | laurels(
         "audit",
         "version",
         "visible",

@@ -40,6 +40,9 @@ from laurels.adapters.server import (
 from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
 from laurels.audit.file import AuditFile
+from laurels.backup.archive import Archive, ArchiveSettings
+from laurels.backup.limits import ArchiveLimits
+from laurels.backup.places import open_place
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
@@ -50,6 +53,7 @@ from laurels.errors import (
     BadStore,
     BoardsFileUnusable,
     LaurelsError,
+    NoArchive,
     OneProcess,
     OpenWithAccess,
 )
@@ -98,6 +102,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
+    from laurels.backup.places import Place
     from laurels.figures import Figures
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
@@ -147,6 +152,9 @@ class Settings(Struct, frozen=True):
     workers: int = 1
     """How many processes serve; more than one only if the store allows it."""
     redis: RedisSettings = RedisSettings()
+    archive: str | None = None
+    """Where the embedded store is archived: a directory, or a URL of S3."""
+    archive_limits: ArchiveLimits = ArchiveLimits()
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
@@ -163,7 +171,14 @@ class Settings(Struct, frozen=True):
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile, clock: Clock) -> Store:
-    return await EmbeddedStore.open(settings.data, file.default, clock=clock, limits=settings.store_limits)
+    return await EmbeddedStore.open(
+        settings.data,
+        file.default,
+        clock=clock,
+        limits=settings.store_limits,
+        keep_journal=settings.archive is not None,
+        backlog=settings.archive_limits.backlog,
+    )
 
 
 async def _open_momento(cache: str, settings: Settings, _: BoardsFile, __: Clock) -> Store:
@@ -242,6 +257,7 @@ async def open_routes(
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
+    archive_place = _archive_place(settings)
     file, clock = _boards_file(settings), Clock()
     reloading = reloading or Reloading()
     counts = _make_counts(crew) if settings.metrics else None
@@ -266,7 +282,8 @@ async def open_routes(
         opened.callback(hub.close)
         measure_lag = _measure_lag(opened, settings)
         measures = [] if measures is None else measures
-        measures += [store.measure, hub.measure, boards.measure, auditor.measure, measure_lag, measure_memory_limit]
+        measures += [store.measure, *_begin_archive(archive_place, store, settings.archive_limits, opened)]
+        measures += [hub.measure, boards.measure, auditor.measure, measure_lag, measure_memory_limit]
         measures += [reloading.measure, lambda: {"clock_time_seconds": clock()}]
         measure = partial(_measure_all, measures)
 
@@ -322,6 +339,25 @@ def _make_hub(boards: Boards, settings: Settings, access: Access | None) -> Hub:
     if access is not None:
         access.changed = hub.recheck
     return hub
+
+
+def _archive_place(settings: Settings) -> Place | None:
+    """Return where the store is archived, if it is; raise NoArchive, BadPlace or ExtraMissing."""
+    if settings.archive is None:
+        return None
+    if settings.store != "embedded":
+        raise NoArchive(settings.store)
+    return open_place(settings.archive)
+
+
+def _begin_archive(
+    place: Place | None, store: Store, limits: ArchiveLimits, opened: AsyncExitStack
+) -> Iterator[Callable[[], Figures]]:
+    """Archive a store until ``opened`` is closed, if there is a place, and yield what measures that."""
+    if place is not None and isinstance(store, EmbeddedStore):
+        archive = Archive(place, store.source, ArchiveSettings(limits.every, limits.keep))
+        opened.push_async_callback(asyncio.to_thread, archive.close)
+        yield archive.measure
 
 
 def _measure_lag(opened: AsyncExitStack, settings: Settings) -> Callable[[], Figures]:
@@ -590,15 +626,18 @@ def application() -> OpeningApplication:
     """
     own = {"host", "port", "log_format", "log_level", "tls_cert", "tls_key", "workers"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
-    limits = {"store_limits", "limits", "redis"}
+    limits = {"store_limits", "limits", "redis", "archive_limits"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
+    archive_limits = ArchiveLimits(**_limits_given(ArchiveLimits, "archive_"))
     redis = msgspec.convert(_redis_given(), RedisSettings, strict=False, dec_hook=lambda kind, text: kind(text))
     several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
     limited = Limits(**_limits_given(Limits))
-    settings = replace(settings, store_limits=store_limits, redis=redis, limits=limited, **several)
+    settings = replace(
+        settings, store_limits=store_limits, archive_limits=archive_limits, redis=redis, limits=limited, **several
+    )
     return make_application(settings)
 
 

@@ -50,6 +50,7 @@
     │   ├── BackupDamaged         a part of a backup is not what was written
     │   ├── NothingToRestore      there is no backup, or none of that time
     │   ├── NotArchived           what happened up to that time was not archived
+    │   ├── NoArchive             the store has no journal to archive
     │   ├── BackupAbandoned       the journal grew by too much while a backup was read
     │   └── TargetInUse           something is already where a backup is to be restored
     ├── BadPlace                  there is no place for backups of that URL
@@ -585,6 +586,7 @@ class BackupDamaged(BackupError):
 
     def __init__(self, part: str, problem: str) -> None:
         self.part = part
+        self.problem = problem
         super().__init__(f"The backup is damaged: {part}: {problem}.")
 
 
@@ -603,6 +605,16 @@ class BackupAbandoned(BackupError):
         super().__init__(
             f"While the backup was read the journal grew by more than --archive-backlog allows ({limit}): read it "
             "faster, or allow more."
+        )
+
+
+class NoArchive(BackupError):
+    """The store has no journal that could be archived."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(
+            f"--archive is for the embedded store, whose journal it ships; what {store.partition(':')[0]} keeps is "
+            "backed up by its own means."
         )
 
 

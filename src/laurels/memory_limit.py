@@ -16,11 +16,9 @@ GROUPS, MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def measure_memory_limit() -> Figures:
-    """Return the figure by its name in the metrics; none where the system does not tell."""
-    with suppress(OSError, ValueError):
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return {"memory_limit_bytes": min([machine, *read_limits(GROUPS, MOUNT)])}
-    return {}
+    """Return the figure by its name in the metrics."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"memory_limit_bytes": min([machine, *read_limits(GROUPS, MOUNT)])}
 
 
 def read_limits(groups: Path, mount: Path) -> Iterator[int]:
@@ -36,8 +34,7 @@ def read_limits(groups: Path, mount: Path) -> Iterator[int]:
                 root = mount / controllers
                 group = root / path.lstrip("/")
                 name = "memory.limit_in_bytes" if controllers else "memory.max"
-                for each in (group, *group.parents):
+                depth = len(group.relative_to(root).parts)
+                for each in (group, *group.parents)[: depth + 1]:
                     with suppress(OSError, ValueError):  # ValueError: "max", which is no limit
                         yield int((each / name).read_text())
-                    if each == root:
-                        break

@@ -60,6 +60,8 @@ class Base(Struct, frozen=True):
     snapshot_bytes: int
     snapshot_sha256: str
     """Empty if there is no snapshot."""
+    follows: str = ""
+    """The generation of an archive before it that is of the same history; empty if there is none."""
 
 
 class Segment(Struct, frozen=True):

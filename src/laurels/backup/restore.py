@@ -47,6 +47,7 @@ class Rebuild:
         self._until = until
         self._db: sqlite3.Connection | None = None
         self._run_key = b""
+        self._since = 0
         self.time = 0
         self.is_cut = False
 
@@ -67,7 +68,7 @@ class Rebuild:
         path = self._path / "journal.db"
         journal.create(path, Origin(base.origin, base.format, base.first))
         self._db = sqlite3.connect(path, isolation_level=None)
-        self.time = base.time
+        self.time, self._since = base.time, base.since
 
     def take_segment(self, segment: Segment) -> bool:
         """Add its rows, up to the first batch that is too late."""
@@ -89,9 +90,9 @@ class Rebuild:
 
     def _cut(self, segment: Segment) -> tuple[list[tuple[int, int, bytes]], int | None]:
         """Return the batches that are not too late, and the tick of the first that is."""
-        for place, (_, _, records) in enumerate(segment.batches):
+        for place, (lsn, _, records) in enumerate(segment.batches):
             begin = decode_begin(records)
-            if begin is None:
+            if begin is None or lsn <= self._since:  # of that batch alone the journal needs the row
                 continue
             if begin.tick - begin.offset > self._until:
                 return segment.batches[:place], begin.tick
@@ -129,8 +130,11 @@ def restore(
     try:
         rebuild = Rebuild(beside, until)
         reading = Reading(rebuild)
-        for size in reading.read(parts):
-            progress(size)
+        try:
+            for size in reading.read(parts):
+                progress(size)
+        except BackupDamaged as damage:
+            raise _with_way_out(damage, rebuild, reading) from damage
         rebuild.finish()
         verified = verify_directory(beside)
         if target.exists():
@@ -140,6 +144,14 @@ def restore(
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Restored(rebuild.time, verified, rebuild.is_cut)
+
+
+def _with_way_out(damage: BackupDamaged, rebuild: Rebuild, reading: Reading) -> BackupDamaged:
+    """Return an error that also says until when a backup can be restored, if it can."""
+    if reading.newest is None:
+        return damage
+    way_out = f"What was written before that can be restored: --until {format_time(rebuild.time)}"
+    return BackupDamaged(damage.part, f"{damage.problem}. {way_out}")
 
 
 def check_target(target: Path) -> None:

@@ -53,6 +53,10 @@ SECTIONS = {
         "export": "laurels.cli.copies:export",
         "move": "laurels.cli.move:move",
     },
+    "Backups": {
+        "restore": "laurels.cli.restore:restore",
+        "verify": "laurels.cli.restore:verify",
+    },
     "Momento": {"momento": "laurels.cli.momento:momento"},
     "Development": {"momento-local": "laurels.cli.momento_local:momento_local"},
 }

@@ -10,6 +10,7 @@ import click
 from laurels.adapters.limits import Limits
 from laurels.assembly import Settings
 from laurels.assembly import serve as run
+from laurels.backup.limits import ArchiveLimits
 from laurels.cli.limits import LimitedCommand, limit_options, take_limits
 from laurels.cli.options import eviction_option, port_option, redis_ca_option, redis_password_option
 from laurels.logs import LEVELS
@@ -170,6 +171,14 @@ Examples:
     "administer; without it the log has them. SIGHUP opens it again.",
 )
 @click.option(
+    "--archive",
+    metavar="PLACE",
+    envvar="LAURELS_ARCHIVE",
+    show_envvar=True,
+    help="Directory or s3://BUCKET/PREFIX that gets everything a few seconds after it was written, so that `laurels "
+    "restore` can go back to any second. With the embedded store; a service has a place of its own.",
+)
+@click.option(
     "--tls-cert",
     type=click.Path(readable=False, path_type=Path),
     envvar="LAURELS_TLS_CERT",
@@ -229,6 +238,7 @@ Examples:
 @redis_password_option
 @redis_ca_option
 @limit_options(StoreLimits, "max_")
+@limit_options(ArchiveLimits, "archive_")
 @limit_options(Limits)
 def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
@@ -245,9 +255,10 @@ def serve(**settings: Any) -> None:
     if settings["tls_key"] and not settings["tls_cert"]:
         raise click.UsageError("--tls-key is the key to a certificate: name that with --tls-cert.")
     store_limits = StoreLimits(**take_limits(settings, StoreLimits, "max_"))
+    archive_limits = ArchiveLimits(**take_limits(settings, ArchiveLimits, "archive_"))
     limits = Limits(**take_limits(settings, Limits))
     redis = RedisSettings(
         allow_eviction=settings.pop("allow_eviction"),
         **{name: settings.pop(f"redis_{name}") for name in ("wait", "timeout", "waiting", "password_file", "ca_file")},
     )
-    run(Settings(**settings, redis=redis, store_limits=store_limits, limits=limits))
+    run(Settings(**settings, redis=redis, store_limits=store_limits, archive_limits=archive_limits, limits=limits))

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 from msgspec import UNSET, Struct, UnsetType, field
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from laurels.cli.client import format_instant
 from laurels.cli.dialects import TIME
@@ -203,6 +211,33 @@ class ProgressLine:
     def write_line(self, text: str) -> None:
         """Write a line on stderr, above the live one."""
         write_on(self.console, text)
+
+
+class TransferLine:
+    """The progress of bytes that go somewhere: a live line on stderr, if that is a terminal."""
+
+    def __init__(self, total: int | None = None, *, quiet: bool = False) -> None:
+        console = make_console(err=True)
+        self._progress = Progress(
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def move(self, size: int) -> None:
+        """Count more bytes."""
+        self._progress.update(self._task, advance=size)
 
 
 class ImportReport:

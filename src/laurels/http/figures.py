@@ -40,6 +40,7 @@ FIGURES = {
     "newest_record_ahead_seconds": Meaning("By how much the order of submits is ahead of the clock that was set back."),
     # The journal of the embedded store
     "commit_duration_seconds": Meaning("How long a batch of changes takes to become durable.", "histogram"),
+    "commit_fsync_seconds": Meaning("How long it waits for the disk to have it: its share in that.", "histogram"),
     "commit_records": Meaning("Changes that became durable together, each entry of a batch one.", "histogram"),
     "commit_bytes": Meaning("Their bytes.", "histogram"),
     "commit_failures": Meaning("Batches that could not be written; what was in them was a 503.", "counter"),
@@ -57,6 +58,12 @@ FIGURES = {
     "compaction_duration_seconds": Meaning("How long a compaction takes that succeeds.", "histogram"),
     "compaction_running": Meaning("1 while a compaction runs."),
     "compaction_failing": Meaning("1 if the last compaction failed, until one succeeds: the journal grows meanwhile."),
+    # The archive of the embedded store
+    "archive_behind_seconds": Meaning("For how long the archive has lacked something; 0 if it has everything."),
+    "archive_waiting_bytes": Meaning("Bytes of the journal that wait for the archive."),
+    "archive_backlog_bytes": Meaning("How many may wait before the archive has a gap (--archive-backlog)."),
+    "archive_failing": Meaning("1 while the archive cannot be written: it is tried again all the time."),
+    "archive_gaps": Meaning("Gaps in the archive since the start, each followed by a new copy.", "counter"),
     "metadata_lost": Meaning("Metadata found damaged or missing on the disk by compactions; the entries are there."),
     # Redis
     "redis_connections": Meaning("Connections to servers of Redis."),

@@ -27,7 +27,7 @@ def stream_backup(source: Source) -> Generator[bytes]:
     What is in the journal is kept there until it was read, unless the journal grows by too much meanwhile: then
     BackupAbandoned is raised. Raises DataDamaged too.
     """
-    with SnapshotCopy(source) as copy:
+    with source.holding() as hold, closing(SnapshotCopy(source, hold)) as copy:
         seconds = copy.base.begun // SECOND
         if copy.size:
             yield from tar_member(SNAPSHOT, copy.size, copy.chunks(), seconds)
@@ -37,7 +37,7 @@ def stream_backup(source: Source) -> Generator[bytes]:
             for count, segment in enumerate(reader.segments(source.last), 1):
                 yield from _whole(segment_name(count), encode_segment(segment), seconds)
                 last, time = segment.last, segment.time
-                copy.hold.move(last)
+                hold.move(last)
         yield from _whole(END, encode_json(End(count, last, time)), seconds)
         yield END_OF_ARCHIVE
 

@@ -5,9 +5,12 @@ The thread that commits adds to it, once a batch; any may read it.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from laurels.distribution import Distribution
+from laurels.stores.embedded.sqlite_file import times_syncs
+from laurels.stores.embedded.sync_clock import take_seconds
 
 if TYPE_CHECKING:
     from laurels.figures import Figures
@@ -25,14 +28,23 @@ class CommitFigures:
         self._seconds = Distribution(SECONDS)
         self._records = Distribution(RECORDS)
         self._bytes = Distribution(BYTES)
+        self._fsyncs = Distribution(SECONDS)
         self._failures = 0
+        self._began = 0.0
 
-    def add(self, batch: Batch, seconds: float, failure: Failure | None) -> None:
-        """Count the commit of a batch, or that it failed."""
+    def begin(self) -> None:
+        """Know that the commit of a batch begins."""
+        take_seconds()
+        self._began = monotonic()
+
+    def add(self, batch: Batch, failure: Failure | None) -> None:
+        """Count the commit of a batch, which ends now, or that it failed."""
+        seconds = monotonic() - self._began
         if failure is not None:
             self._failures += 1
             return
         self._seconds.add(seconds)
+        self._fsyncs.add(take_seconds())
         self._records.add(batch.taken)
         self._bytes.add(batch.size)
 
@@ -43,4 +55,5 @@ class CommitFigures:
             "commit_records": self._records.read(),
             "commit_bytes": self._bytes.read(),
             "commit_failures": self._failures,
+            **({"commit_fsync_seconds": self._fsyncs.read()} if times_syncs() else {}),
         }

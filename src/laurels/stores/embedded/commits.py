@@ -410,9 +410,9 @@ class Commits:
             return None
 
     def _commit_batch(self, batch: Batch) -> Failure | None:
-        began = time.monotonic()
+        self.figures.begin()
         failure = self._commit(batch.encoded, batch.metadata, batch.answers, batch.forget_until)
-        self.figures.add(batch, time.monotonic() - began, failure)
+        self.figures.add(batch, failure)
         return failure
 
     def _look(self) -> Failure | None:

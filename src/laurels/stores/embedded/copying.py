@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
-from typing import IO, TYPE_CHECKING, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from laurels.backup.parts import LAYOUT, SEGMENT_BYTES, Base, Segment
 from laurels.clock import SECOND
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.snapshot import Footer
 
 CHUNK_BYTES = MIB
-BACKLOG_BYTES = 1024 * MIB
-"""By how much a journal may grow while a copy reads, if nothing else is said."""
 ANSWERS_ROWS = 1000
 """How many rows of answers a segment has at most."""
 
@@ -56,11 +54,13 @@ ANSWERS_ROWS = 1000
 class Source:
     """A directory whose store runs, as copies read it.
 
-    ``limit`` is how many bytes may be appended to the journal while something that is held was not read.
+    ``limit`` is how many bytes may be appended to the journal while something that is held was not read. ``kept`` holds
+    all that was there when the store was opened, if that was wanted.
     """
 
-    def __init__(self, path: Path, journal: Journal, holds: Holds, limit: int) -> None:
+    def __init__(self, path: Path, journal: Journal, holds: Holds, limit: int, kept: Hold | None) -> None:
         self.path = path
+        self.kept = kept
         self._journal = journal
         self._holds = holds
         self.limit = limit
@@ -75,9 +75,14 @@ class Source:
         """What the journal says of itself."""
         return self._journal.origin
 
-    def hold(self) -> Hold:
-        """Keep all batches that are there in the journal."""
-        return Hold(self._holds)
+    @contextmanager
+    def holding(self) -> Iterator[Hold]:
+        """Keep all batches that are there in the journal, until the hold moves or this ends."""
+        hold = Hold(self._holds)
+        try:
+            yield hold
+        finally:
+            hold.release()
 
     def check(self, hold: Hold) -> None:
         """Raise BackupAbandoned if too much was appended since a hold moved."""
@@ -93,18 +98,18 @@ class Source:
 
 
 class SnapshotCopy:
-    """The snapshot of a directory as it is now, and a hold on the journal from there on, until it is closed.
+    """The snapshot of a directory as it is now; ``hold`` keeps the journal from there on. To be closed.
 
     ``base`` is complete when all of ``chunks`` were read.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, hold: Hold, follows: str = "") -> None:
         self._source = source
+        self._follows = follows
+        self.hold = hold
         self._sha256 = sha256()
         self._begun = int(time.time() * SECOND)
         with ExitStack() as opened:
-            self.hold = source.hold()
-            opened.callback(self.hold.release)
             self._open(opened)
             self._opened = opened.pop_all()
 
@@ -146,12 +151,11 @@ class SnapshotCopy:
             time=Offsets(decode_offsets(footer.offsets)).time_of(footer.sequence >> 1, self._begun) if footer else 0,
             snapshot_bytes=self.size,
             snapshot_sha256=self._sha256.hexdigest() if footer else "",
+            follows=self._follows,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Let go of the file; the hold stays."""
         self._opened.close()
 
 
@@ -182,10 +186,10 @@ class JournalReader:
         """Return a reader of what is past a snapshot, that batch included: by it the journal knows its last."""
         return cls(source, copy.hold, Position(max(0, copy.since - 1), 0, 0, copy.base.time))
 
-    def has(self, lsn: int, crc: int) -> bool:
-        """Return whether the journal has a batch with this CRC, and so the same history up to there."""
+    def crc_of(self, lsn: int) -> int | None:
+        """Return the CRC of a batch, which stands for the history up to there; None if it is not in the journal."""
         with translate_errors(self._path):
-            return read_batch_crc(self._db, lsn) == crc
+            return read_batch_crc(self._db, lsn)
 
     def segments(self, upto: int) -> Iterator[Segment]:
         """Yield what follows, up to and including a batch; then the answers to batches up to that one.

@@ -78,6 +78,7 @@ from laurels.stores.embedded.sqlite_file import (
     SIGN,
     check_header,
     connect_read_only,
+    connect_to_write,
     translate_errors,
 )
 from laurels.stores.embedded.upgrade import repack_answers
@@ -382,7 +383,7 @@ class Journal:
         self._names.check()
         self._names.forget(*log)  # SQLite makes them anew if nobody else has them open
         self._db.close()  # deletes the log by its name, but not if the name of the journal stands for another file
-        self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self._db = connect_to_write(self.path, BUSY_SECONDS)
         self._names.check()
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA secure_delete=OFF")  # on by default in some builds: a drop would write zeros

@@ -6,12 +6,16 @@ Both say in a table of their own which format they are of. Any change to what is
 
 from __future__ import annotations
 
+import _sqlite3
+import ctypes
 import re
 import sqlite3
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat
+from laurels.stores.embedded import sync_clock
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -90,3 +94,26 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     Used by one thread at a time, but not always by the one that made it.
     """
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+
+
+@cache
+def times_syncs() -> bool:
+    """Return whether it is known how long the syncs of :func:`connect_to_write` take (:mod:`.sync_clock`)."""
+    return register_sync_clock(ctypes.CDLL(getattr(_sqlite3, "__file__", None)))
+
+
+def register_sync_clock(library: ctypes.CDLL) -> bool:
+    """Have SQLite know the VFS with the clock; return False if its functions are not to be found in a library."""
+    names = "sqlite3_vfs_find", "sqlite3_vfs_register"
+    try:
+        find, add = (ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in names)
+    except AttributeError:
+        return False
+    return sync_clock.register(find or 0, add or 0)
+
+
+def connect_to_write(path: Path, timeout: float) -> sqlite3.Connection:
+    """Connect for writing, each statement a transaction of its own; wait so long for other programs' locks."""
+    vfs = f"?vfs={sync_clock.NAME}" if times_syncs() else ""
+    uri = f"{path.absolute().as_uri()}{vfs}"
+    return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)

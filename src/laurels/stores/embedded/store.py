@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import structs
 
+from laurels.backup.limits import ArchiveLimits
 from laurels.clock import SECOND, Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import (
@@ -68,9 +69,9 @@ from laurels.stores.embedded.batch import unavailable
 from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
-from laurels.stores.embedded.copying import BACKLOG_BYTES, Source
+from laurels.stores.embedded.copying import Source
 from laurels.stores.embedded.guard import held_key
-from laurels.stores.embedded.holds import Holds
+from laurels.stores.embedded.holds import Hold, Holds
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.index_memory import IndexMemory
 from laurels.stores.embedded.lookups import DiskLookups
@@ -134,13 +135,13 @@ class EmbeddedStore(Store):
     capabilities = Capabilities(durable=True)
     waits_inline = True
 
-    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits, backlog: int) -> None:
+    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits, source: Source) -> None:
         self._directory = files.directory
         self._compaction = files.compaction
         self._state = state = recovery.state
         self._clock = clock
         self._ticks = Ticks(clock, state.sequence >> 1, state.offsets.current)
-        self.source = Source(files.directory.path, files.journal, files.compaction.holds, backlog)
+        self.source = source
         self._lookups = DiskLookups(files.directory.path, limits.waiting_reads)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
@@ -165,27 +166,28 @@ class EmbeddedStore(Store):
         progress: Callable[[int], None] = _ignore,
         compact_bytes: int = COMPACT_BYTES,
         limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
-        holds: Holds | None = None,
-        backlog: int = BACKLOG_BYTES,
+        keep_journal: bool = False,
+        backlog: int = ArchiveLimits().backlog,
     ) -> EmbeddedStore:
         """Take ownership of a data directory, made if it is missing, and load it, in a thread.
 
         A new directory begins with the definition ``default`` for all boards that have none of their own; one that
         is there keeps its own until :meth:`declare`. ``clock`` is the machine's if there is none. ``progress`` is
         called in that thread with the number of entries loaded so far. A journal smaller than ``compact_bytes`` is not
-        compacted. What would go beyond ``limits`` is refused with StoreFull from then on. ``holds`` keep batches in the
-        journal from the start on; a copy fails if more than ``backlog`` bytes are appended while it reads. Raises
-        DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
+        compacted. What would go beyond ``limits`` is refused with StoreFull from then on. With ``keep_journal``
+        all batches stay in the journal until ``source.kept`` moves; a copy fails if more than ``backlog`` bytes are
+        appended while it reads. Raises DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
         """
+        holds = Holds()
+        kept = Hold(holds) if keep_journal else None
         try:
-            files, recovery = await asyncio.to_thread(
-                cls._load, path, default, progress, compact_bytes, holds or Holds()
-            )
+            files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes, holds)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
         clock = clock or Clock()
         clock.resume(files.directory.read_clock())
-        return cls(files, recovery, clock, limits, backlog)
+        source = Source(path, files.journal, holds, backlog, kept)
+        return cls(files, recovery, clock, limits, source)
 
     @classmethod
     def _load(
