@@ -105,6 +105,7 @@ bench: $(VENV)/bench.stamp build/wheels.stamp ## Measure Laurels and its peers (
 
 docs: $(VENV)/dev.stamp ## Write the generated pages of docs/
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/public_names.py
 	$(BIN)/python -m bench.scale
 
 fuzz: $(VENV)/dev.stamp ## Fuzz the index under AddressSanitizer for SECONDS (60) from SEED (0)

@@ -33,8 +33,6 @@ MAY_IMPORT = {
     "laurels.version": set[str](),
     "laurels.limits": set[str](),
     "laurels.clock": set[str](),
-    "laurels.loop_thread": laurels("errors"),
-    "laurels.pytest": laurels("loop_thread"),
     "laurels.errors": laurels("limits"),
     "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),
@@ -116,11 +114,15 @@ MAY_IMPORT = {
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters")
     | BACKUP,
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
+    "laurels.asgi": laurels("stores.contract", "stores.embedded", "stores.redis", "adapters.limits", "adapters")
+    | laurels("assembly"),
+    "laurels.pytest": laurels("blocking", "client"),
+    "laurels.embedded": laurels("clock", "errors", "definition", "boards_file", "boards", "live", "stores.embedded")
+    | laurels("http", "blocking", "client"),
     "laurels.answers": laurels("limits", "access", "definition", "stores.contract", "http"),
     "laurels.blocking": set[str](),
     "laurels.client": laurels("version", "limits", "errors", "optional", "definition", "entries", "declaring")
     | laurels("stores.contract", "http", "tracing", "answers", "blocking"),
-    "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": BACKUP
     | laurels(
         "audit",
@@ -138,7 +140,7 @@ MAY_IMPORT = {
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client"),
-    "laurels.__init__": laurels("version", "errors", "client"),
+    "laurels.__init__": laurels("version", "errors", "ranking", "client", "embedded"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
     "infra.errors": laurels("errors"),
@@ -172,6 +174,7 @@ MAY_IMPORT = {
     "bench.machine": set[str](),
     "bench.members": set[str](),
     "bench.ranking": laurels("ranking"),
+    "bench.in_process": set[str](),
     "bench.table": bench("figures"),
     "bench.requests": bench("errors", "members"),
     "bench.openloop": bench("errors", "requests"),
@@ -186,7 +189,7 @@ MAY_IMPORT = {
     "bench.scale": set[str](),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
-    | bench("audience", "directories", "peers", "ranking")
+    | bench("audience", "directories", "in_process", "peers", "ranking")
     | infra("assets", "runtimes")
     | laurels("access", "momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),

@@ -130,6 +130,13 @@ def test_wheel(wheel: Path) -> None:
     assert len(licences) == 1
 
 
+def test_wheel_brings_the_plugin(wheel: Path) -> None:
+    """Wherever it is installed, pytest finds the fixture."""
+    with ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert b"[pytest11]\nlaurels = laurels.pytest\n" in archive.read(name)
+
+
 def test_light(light: Installed, server: Server) -> None:
     """Without an extra there are the index, and the commands that ask a service; it has nothing that only serves."""
     packages = {line.partition("==")[0].lower() for line in light.run("pip", "freeze").stdout.splitlines()}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GAME = """
-import json, socket
+import json
 from urllib.request import Request, urlopen
 
 import pytest
@@ -27,6 +27,7 @@ def test_each_begins_empty(laurels_service, player):
     body = {"method": "POST", "data": b'{"score": 1}', "headers": {"content-type": "application/json"}}
     assert urlopen(Request(f"{laurels_service.url}/kart/{player}", **body)).status == 202
     assert [each["name"] for each in json.load(urlopen(laurels_service.url + "/kart"))["leaderboard"]] == [player]
+    assert laurels_service.client.standing("kart", player).score == 1
     assert (laurels_service.data / "journal.db").exists()
 """
 SETTINGS = """

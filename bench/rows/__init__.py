@@ -14,6 +14,7 @@ from bench.rows.features import batch, features, keyed, metadata
 from bench.rows.function import function
 from bench.rows.hiding import hiding
 from bench.rows.http import page, standing, submit
+from bench.rows.in_process import in_process
 from bench.rows.index import index
 from bench.rows.latency import latency
 from bench.rows.live import live
@@ -31,6 +32,7 @@ __all__ = ["ROWS"]
 
 ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "index": index,
+    "in-process": in_process,
     "standing": standing,
     "page": page,
     "submit": submit,

@@ -19,6 +19,7 @@ from laurels.adapters.limits import Limits
 from laurels.assembly import Settings, make_application
 from laurels.stores.contract import TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
+from laurels.stores.redis.settings import RedisSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from laurels.adapters.asgi import OpeningApplication
     from laurels.stores.contract import Order
 
+
+__all__ = ["create_app"]
 
 PATHS = frozenset({"data", "boards", "access", "audit_log"})
 
@@ -46,6 +49,7 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     metrics: bool = True,
     log_requests: bool = False,
     audit_log: str | PathLike[str] | None = None,
+    redis: RedisSettings = RedisSettings(),  # noqa: B008 - frozen
     limits: Limits = Limits(),  # noqa: B008 - frozen
     store_limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
 ) -> OpeningApplication:
@@ -71,6 +75,7 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "metrics": metrics,
         "log_requests": log_requests,
         "audit_log": audit_log,
+        "redis": redis,
         "limits": limits,
         "store_limits": store_limits,
     }

@@ -518,11 +518,15 @@ class DirectoryInUse(StoreError):
     def __init__(self, directory: Path, owner: int | None) -> None:
         self.directory = directory
         self.owner = owner
-        by = f"process {owner}" if owner else "another process"
-        super().__init__(
-            f"The data directory {directory} is in use by {by}. Stop it, or give this one a directory of "
-            "its own with --data."
-        )
+        if owner == os.getpid():
+            problem = "is open in this process already. Share that one, or close it before"
+        else:
+            by = f"process {owner}" if owner else "another process"
+            problem = (
+                f"is in use by {by}. Stop it, or ask it over HTTP if it is a service (laurels.Client), or give this "
+                "one a directory of its own (--data)"
+            )
+        super().__init__(f"The data directory {directory} {problem}.")
 
 
 class DirectoryUnusable(StoreError):

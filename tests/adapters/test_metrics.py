@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from laurels import __version__
+from laurels.access.keys import digest_key, make_key
+from laurels.adapters.limits import Limits
 from laurels.adapters.request_counts import RequestCounts
 from laurels.http.gate import Answered
+from laurels.http.problems import LIMIT_REASONS, REASONS, STATUS
+from laurels.limits import limits_of
+from laurels.stores.embedded.capacity import StoreLimits
 from tests.asking import ask, send_bytes
 from tests.conftest import running
+from tests.redis_servers import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +66,100 @@ def test_every_answer_is_counted(tmp_path: Path) -> None:
             ("", "", "400"): 1,
         }
         assert count_requests(server)["GET", "/-/metrics", "200"] == 1
+
+
+def read_values(server: Server, name: str, label: str = "", headers: dict[str, str] | None = None) -> dict[str, float]:
+    """Return what a metric has that is not 0, by the value of a label."""
+    text = ask(server, "GET", "/-/metrics", headers=headers or {}).body.decode()
+    samples = [
+        sample
+        for family in parse_openmetrics(text)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+        if sample.name == name
+    ]
+    return {sample.labels.get(label, ""): sample.value for sample in samples if sample.value}
+
+
+def test_refusals_are_counted(tmp_path: Path) -> None:
+    """Each refusal counts once by its reason, on the fast path, by the full parser, as a page and by the protocol."""
+    with running(tmp_path, "--max-entries", "1", "--max-target", "1KiB") as server:
+        ask(server, "POST", "/kart/v", {"score": 1})
+        ask(server, "POST", "/kart/w", {"score": 1})
+        send_bytes(server, b'POST /b/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n{"score":"x"}')
+        ask(server, "GET", "/kart?endRank=0", headers={"accept": "text/html"})
+        ask(server, "GET", "/kart?around=nobody")
+        ask(server, "GET", "/no/such/route")
+        ask(server, "PATCH", "/kart")
+        ask(server, "GET", "/-/metrics", headers={"accept": "image/png"})
+        send_bytes(server, b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % bytes(b"x" * 2000))
+        send_bytes(server, READ.replace(b"localhost", b"elsewhere"))
+        assert read_values(server, "laurels_refusals_total", "reason") == {
+            "max_entries": 1,
+            "refused": 1,
+            "malformed": 1,
+            "not_on_board": 1,
+            "no_route": 1,
+            "method_not_allowed": 1,
+            "not_acceptable": 1,
+            "target_too_long": 1,
+            "foreign_host": 1,
+        }
+
+
+def test_refusals_of_access_are_counted(tmp_path: Path) -> None:
+    """Who shows nothing, a wrong key, or asks too often is counted, each by a reason of its own."""
+    key = make_key()
+    public = '[public]\nscopes = ["metrics"]\n'
+    often = (
+        f'[keys.game]\nsha256 = "{digest_key(key)}"\nscopes = ["read"]\nlimits = {{ requests = "1/h", burst = 1 }}\n'
+    )
+    (tmp_path / "access.toml").write_text(public + often)
+    with running(tmp_path / "data", "--access", str(tmp_path / "access.toml")) as server:
+        assert ask(server, "POST", "/kart/v", {"score": 1}).status == 401
+        shown = [{"authorization": f"Bearer {each}"} for each in (make_key(), key, key)]
+        assert [ask(server, "GET", "/kart/v", headers=each).status for each in shown] == [401, 200, 429]
+        counted = read_values(server, "laurels_refusals_total", "reason")
+        assert counted == {"unauthenticated": 1, "bad_credential": 1, "rate_limit": 1}
+        assert list(read_values(server, "laurels_file_loaded_timestamp_seconds", "file")) == ["access"]
+
+
+def test_connections_are_counted(tmp_path: Path) -> None:
+    """One that is too many is refused, and counted as a refusal and as a connection."""
+    with running(tmp_path, "--max-connections", "1") as server:
+        with socket.create_connection((server.host, server.port)) as held:
+            held.sendall(READ)
+            assert held.recv(1000).startswith(b"HTTP/1.1 200")
+            assert ask(server, "GET", "/kart/v").status == 503
+        until(lambda: ask(server, "GET", "/-/health").status == 200)
+        refused = read_values(server, "laurels_connections_refused_total")[""]
+        assert read_values(server, "laurels_refusals_total", "reason") == {"max_connections": refused}
+        assert read_values(server, "laurels_connections_accepted_total")[""] >= refused + 3
+        assert read_values(server, "laurels_connections_limit") == {"": 1}
+
+
+def test_batches_are_counted(server: Server) -> None:
+    """Each entry of a batch is counted by what became of it, also in one that is read in portions."""
+    before = read_values(server, "laurels_batch_entries_total", "outcome")
+    entries = [{"name": f"player-{number}", "score": 1} for number in range(900)] + [{"name": "", "score": 1}]
+    ask(server, "POST", "/counted", {"entries": entries})
+    after = read_values(server, "laurels_batch_entries_total", "outcome")
+    assert after["accepted"] - before.get("accepted", 0) == 900
+    assert after["refused"] - before.get("refused", 0) == 1
+
+
+def test_what_runs(server: Server) -> None:
+    """The version, the store and the Python are told, and since when."""
+    assert read_values(server, "laurels_info", "version") == {__version__: 1}
+    assert read_values(server, "laurels_info", "store") == {"embedded": 1}
+    assert 0 < time.time() - read_values(server, "laurels_start_time_seconds")[""] < 24 * 60 * 60
+    assert abs(time.time() - read_values(server, "laurels_clock_time_seconds")[""]) < 10
+
+
+def test_every_error_has_a_reason() -> None:
+    """What has a status has a reason; and the limits that refusals name are settings."""
+    assert [kind for kind in STATUS if not any(each in REASONS for each in kind.__mro__)] == []
+    settings = {*limits_of(Limits), *limits_of(StoreLimits, "max_"), "redis_waiting"}
+    assert set(LIMIT_REASONS) <= settings
 
 
 def test_durations_are_counted(tmp_path: Path) -> None:

@@ -173,6 +173,19 @@ async def local() -> AsyncIterator[Local]:
     await local.server.stop(0)
 
 
+COUNTED = {
+    "RESOURCE_EXHAUSTED": "limit",
+    "DEADLINE_EXCEEDED": "timeout",
+    "UNAUTHENTICATED": "key_refused",
+    "PERMISSION_DENIED": "key_refused",
+    "NOT_FOUND": "cache_missing",
+    "INVALID_ARGUMENT": "refused",
+    "FAILED_PRECONDITION": "refused",
+    "OUT_OF_RANGE": "refused",
+}
+"""How the metrics count what Momento answers; all else is an answer that is lost."""
+
+
 @pytest.mark.parametrize("name", ASKING)
 @pytest.mark.parametrize(
     ("status", "kind"),
@@ -199,7 +212,9 @@ async def test_errors_are_ours(local: Local, name: str, status: str, kind: type[
         local.fail(f"{WIRE[name]}:{status}")
         with pytest.raises(kind) as caught:
             await ASKING[name](store)
+        counted: Any = store.measure()["momento_errors"]
     assert type(caught.value) is kind
+    assert {word for word, count in counted.items() if count} == {COUNTED.get(status, "answer_lost")}
 
 
 @pytest.mark.parametrize("name", ASKING)

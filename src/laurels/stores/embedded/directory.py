@@ -34,6 +34,7 @@ import fcntl
 import os
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from laurels.errors import DirectoryInUse, FileLost, StoreUnavailable
 from laurels.stores.embedded.status import is_unchanged
@@ -152,6 +153,7 @@ class Directory:
             os.close(self._held)
             raise
         self.names = Names(path, self._keep_lock)
+        _owned.add(self)
 
     def _open(self, name: str) -> int:
         """Open a file in this very directory, wherever that has been moved to; make it if it is missing."""
@@ -263,8 +265,21 @@ class Directory:
 
     def release(self) -> None:
         """Let another process own the directory."""
+        _owned.discard(self)
         os.close(self._lock)
         os.close(self._held)
+
+
+_owned: WeakSet[Directory] = WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """Let go what a forked child has of its parent's locks: it would keep the directory when the parent has ended."""
+    for directory in list(_owned):
+        directory.release()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 def _make(path: Path) -> None:

@@ -235,7 +235,8 @@ class MomentoStore(Store):
                 timeout=inner._default_deadline_seconds,  # noqa: SLF001
             )
         except RpcError as error:
-            raise translate(self._cache, convert_error(error, Service.CACHE)) from error
+            cause = convert_error(error, Service.CACHE)  # by which a connection that is lost is known
+            raise translate(self._cache, cause) from cause
         length: int = answer.found.length
         return length
 
