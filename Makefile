@@ -124,7 +124,7 @@ LOCKED := build test check function lambda-runtime local infra
 AS_DEV := --constraint requirements/dev.txt
 
 lock: $(VENV)/dev.stamp ## Lock the newest versions that pyproject.toml allows
-	$(COMPILE) --upgrade --extra momento --extra redis --extra server $(patsubst %,--group %,$(LOCKED)) pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --upgrade --extra momento --extra otel --extra redis --extra server $(patsubst %,--group %,$(LOCKED)) pyproject.toml -o requirements/dev.txt
 	$(COMPILE) $(AS_DEV) --extra redis --extra server --group build pyproject.toml -o requirements/serve.txt
 	$(COMPILE) $(AS_DEV) --extra momento --extra redis --group lambda-runtime --group local pyproject.toml -o requirements/serverless.txt
 	$(COMPILE) $(AS_DEV) --extra momento --extra redis --group lambda-runtime --group local --group bench pyproject.toml -o requirements/bench.txt

@@ -78,13 +78,15 @@ MAY_IMPORT = {
         "stores.summary",
         "stores.neighbours",
     )
-    | laurels("stores.runs", "stores.guard", "figures", "distribution"),
+    | laurels("stores.runs", "stores.guard", "figures", "distribution")
+    | laurels("tracing"),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
     | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard")
-    | laurels("version", "backup.limits", "backup.parts", "backup.tar", "figures", "distribution"),
+    | laurels("version", "backup.limits", "backup.parts", "backup.tar", "figures", "distribution")
+    | laurels("tracing"),
     "laurels.backup.verify": laurels("errors", "definition", "stores.embedded"),
     "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
-    "laurels.stores.momento": laurels("errors", "definition", "stores.contract", "figures"),
+    "laurels.stores.momento": laurels("errors", "definition", "stores.contract", "figures") | laurels("tracing"),
     "laurels.backup.places": laurels("limits", "errors", "optional"),
     "laurels.backup.generations": laurels("errors", "backup.parts", "backup.places"),
     "laurels.backup.sources": laurels("errors", "backup.parts", "backup.tar", "backup.places", "backup.generations"),

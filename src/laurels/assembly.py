@@ -52,6 +52,7 @@ from laurels.errors import (
     AccessUndecided,
     BadStore,
     BoardsFileUnusable,
+    ExtraMissing,
     LaurelsError,
     NoArchive,
     OneProcess,
@@ -91,6 +92,7 @@ from laurels.stores.embedded.store import EmbeddedStore
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.url import SCHEMES
 from laurels.systemd import notify
+from laurels.tracing import wanted_exporters
 from laurels.version import __version__
 from laurels.workers import Greetings, SharedFigures, Workers
 
@@ -104,7 +106,7 @@ if TYPE_CHECKING:
 
     from laurels.backup.places import Place
     from laurels.figures import Figures
-    from laurels.http.gate import Observer
+    from laurels.http.gate import Observer, RequestSpans
     from laurels.http.operation import Operation
     from laurels.workers import Worker
 
@@ -256,21 +258,21 @@ async def open_routes(
     What is added to ``measures``, also later, is shown by the metrics, behind what there is to measure here.
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
-    kind, place = _store(settings.store)
+    kind, _ = _store(settings.store)
     archive_place = _archive_place(settings)
     file, clock = _boards_file(settings), Clock()
     reloading = reloading or Reloading()
     counts = _make_counts(crew) if settings.metrics else None
     access = _open_access(settings, crew)
-    gate = _make_gate(settings, counts, access)
     async with AsyncExitStack() as opened:
+        spans = await _open_spans(opened)
+        gate = _make_gate(settings, counts, access, spans)
         audit = AuditFile(settings.audit_log, settings.limits.max_audit) if settings.audit_log else None
         if audit is not None:
             opened.push_async_callback(audit.close)
         auditor = Auditor(audit)
         opened.push_async_callback(auditor.settle)
-        store = await kind.open(place, settings, file, clock)
-        opened.push_async_callback(store.close)
+        store = await _open_kept(settings, file, clock, opened, is_traced=spans is not None)
         _say_what_is_lost(kind, store, crew)
         if access is not None:
             access.begin_fetching()
@@ -391,7 +393,35 @@ def _open_access(settings: Settings, crew: Crew | None) -> Access | None:
     return Access(file, settings.access, tokens, limits=limits, mark=Marking(), tell=tell)
 
 
-def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:
+async def _open_spans(opened: AsyncExitStack) -> RequestSpans | None:
+    """Return what makes spans, if OpenTelemetry's variables ask for that, or if this process has a provider of them."""
+    exporters = wanted_exporters(os.environ)
+    if not exporters and "opentelemetry.sdk.trace" not in sys.modules:
+        return None
+    try:
+        spans: RequestSpans | None = load("laurels.http.spans:open_spans")(exporters, os.environ)
+    except ExtraMissing as error:  # the variables may be for all that runs on a machine
+        log.warning("No spans are made, although OpenTelemetry's variables ask for them. %s", error)
+        return None
+    if spans is not None:
+        opened.push_async_callback(asyncio.to_thread, spans.close)
+    return spans
+
+
+async def _open_kept(
+    settings: Settings, file: BoardsFile, clock: Clock, opened: AsyncExitStack, *, is_traced: bool
+) -> Store:
+    kind, place = _store(settings.store)
+    store = await kind.open(place, settings, file, clock)
+    opened.push_async_callback(store.close)
+    if is_traced:
+        store.trace_calls()
+    return store
+
+
+def _make_gate(
+    settings: Settings, counts: RequestCounts | None, access: Access | None, spans: RequestSpans | None
+) -> Gate:
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
         observers.append(log_request)
@@ -404,6 +434,7 @@ def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access 
         origin=cors.check,
         access=access,
         ancestors=cors.ancestors,
+        spans=spans,
     )
 
 
@@ -495,6 +526,7 @@ def _announce(
             page=f"{pages}/{board}",
             console=f"{pages}/-/console",
             docs=f"{pages}/-/docs",
+            traces=", ".join(wanted_exporters(os.environ)) or UNSET,
         )
     )
     notify("READY=1")

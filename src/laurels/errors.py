@@ -60,6 +60,7 @@
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
+    ├── ExporterMissing           what is to export spans is not installed
     ├── NotOnWindows              a part of Laurels needs what Windows does not have
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
@@ -704,6 +705,17 @@ class ExtraMissing(LaurelsError):
         self.package = package
         self.install_command = install_command
         super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
+
+
+class ExporterMissing(LaurelsError):
+    """What is to export spans is not installed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"OTEL_TRACES_EXPORTER is {name!r}, and no package that is installed has such an exporter. Install "
+            "one that has, or name another one, such as otlp or console, or none."
+        )
 
 
 class NotOnWindows(LaurelsError):

@@ -22,6 +22,7 @@ OPTIONAL_PACKAGES = {
     "jwt": "server",
     "momento": "momento",
     "momento_wire_types": "momento",
+    "opentelemetry": "otel",
     "prometheus_client": "server",
     "redis": "redis",
     "socksio": "socks",

@@ -9,21 +9,37 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+Attributes: TypeAlias = "Mapping[str, str | int | float]"
+Ended: TypeAlias = "Callable[[BaseException | None, Attributes], None]"
+"""Called when a call has ended: with the error that it met, if it met one, and what is known only then."""
 
 _FORM = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _FIRST_VERSION, _NO_VERSION = b"00", b"ff"
 LONGEST = 512
 """Of a header of a later version, which may have more in it, so many bytes are looked at."""
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 VARIABLE = "TRACEPARENT"
 """The variable in which programs hand a trace to those that they start."""
+
+
+class OpenSpan(Protocol):
+    """The span of a request that is recorded, as :mod:`laurels.http.spans` has it."""
+
+    def begin_call(self, name: str, attributes: Attributes, *, is_remote: bool) -> Ended:
+        """Begin a span below it."""
+
+    def being_current(self) -> AbstractContextManager[None]:
+        """Let other packages know of it inside."""
 
 
 class Trace(Struct, eq=False):
@@ -35,8 +51,8 @@ class Trace(Struct, eq=False):
     flags: int = 0
     """What is known of the flags: bit 0 if the trace is recorded, bit 1 if its identifier is random."""
     is_over: bool = False
-    span: Any = None
-    """The request's own span, as OpenTelemetry has it, if it is recorded."""
+    span: OpenSpan | None = None
+    """The request's own span, if there is one that is recorded."""
 
     @property
     def header(self) -> str:
@@ -73,9 +89,39 @@ def being_in(trace: Trace | None) -> Iterator[None]:
     """Do what is inside for the request of a trace."""
     token = _current.set(trace)
     try:
-        yield
+        with nullcontext() if trace is None or trace.span is None else trace.span.being_current():
+            yield
     finally:
         _current.reset(token)
+
+
+def begin_call(name: str, attributes: Attributes, *, is_remote: bool = False) -> Ended | None:
+    """Begin a span for a call that the present request makes; None if its span is not recorded."""
+    trace = current_trace()
+    if trace is None or trace.span is None:
+        return None
+    return trace.span.begin_call(name, attributes, is_remote=is_remote)
+
+
+@contextmanager
+def calling(name: str, attributes: Attributes, *, is_remote: bool = False) -> Iterator[Callable[[BaseException], None]]:
+    """Let what is inside be a call of the present request; what is yielded notes an error that is not raised."""
+    ended = begin_call(name, attributes, is_remote=is_remote)
+    met: list[BaseException] = []
+    try:
+        yield met.append
+    except BaseException as error:
+        met.append(error)
+        raise
+    finally:
+        if ended is not None:
+            ended(met[0] if met else None, {})
+
+
+def is_recorded() -> bool:
+    """Return whether there is a present request whose span is recorded."""
+    trace = current_trace()
+    return trace is not None and trace.span is not None
 
 
 def trace_headers() -> dict[str, str]:
@@ -85,3 +131,13 @@ def trace_headers() -> dict[str, str]:
     """
     trace = _current.get() or read_traceparent(os.environ.get(VARIABLE, "").encode())
     return {} if trace is None else {"traceparent": trace.header}
+
+
+def wanted_exporters(environment: Mapping[str, str]) -> list[str]:
+    """Return what is to export spans, as OpenTelemetry's variables say it; nothing if none is to."""
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return []
+    named = environment.get("OTEL_TRACES_EXPORTER", "").strip()
+    if not named and any(environment.get(each) for each in ENDPOINTS):
+        named = "otlp"
+    return [name for each in named.split(",") if (name := each.strip()) and name != "none"]

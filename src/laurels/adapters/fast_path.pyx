@@ -249,6 +249,7 @@ cdef class FastPath:
     cdef bint shows_clients     # to observers
     cdef bint shares_limits     # with other processes, which must be asked: the gate does
     cdef readonly bint is_observed
+    cdef bint makes_spans       # which cost more than the full parser, and begin there
     cdef set tasks
     cdef public Py_ssize_t held
     cdef Py_ssize_t memory_limit
@@ -284,12 +285,13 @@ cdef class FastPath:
         rates = None if gate.access is None else gate.access.limits
         self.shares_limits = rates is not None and rates.shared is not None
         self.trusts_proxies = gate.proxies is not None
-        self.is_observed = bool(gate.observers)
+        self.makes_spans = gate.spans is not None
+        self.is_observed = bool(gate.observers) or self.makes_spans
         self.cors = gate.cors
         self.sites = {}
         self.site = Site(gate, b"", None, {})
         self.plain = None if gate.cors is not None else self.site
-        if len(gate.observers) == 1 and isinstance(gate.observers[0], Counts):
+        if len(gate.observers) == 1 and isinstance(gate.observers[0], Counts) and not self.makes_spans:
             self.counts = gate.observers[0]  # counted without a call from Python, as long as nothing else observes
             self.standing_row = self.counts.row_of("GET", "/{board}/{name}")
             self.page_row = self.counts.row_of("GET", "/{board}")
@@ -456,6 +458,8 @@ cdef class FastPath:
         cdef Credential credential
         cdef InlineCall call
         cdef double now = 0
+        if self.makes_spans:
+            return start
         connection.since = connection.shared.now
         context = self.context
         if self.access is not None:

@@ -87,6 +87,19 @@ class Asked(Protocol):
     """Who was refused."""
 
 
+class RequestSpans(Protocol):
+    """What makes the spans of requests (:mod:`laurels.http.spans`)."""
+
+    def begin(self, request: Request, asked: Asked) -> Trace:
+        """Begin the span of a request whose head is complete."""
+
+    def end(self, request: Request, asked: Asked, answered: Answered) -> None:
+        """End it as the answer leaves."""
+
+    def close(self) -> None:
+        """Send what is left."""
+
+
 Observer: TypeAlias = Callable[[Answered], None]
 Check: TypeAlias = Callable[[Request, Operation | None], None]
 """Raises to refuse; there is no operation if the request asks for no route or for another method."""
@@ -97,6 +110,8 @@ class Gate(Struct, frozen=True, kw_only=True):
 
     observers: tuple[Observer, ...] = ()
     """Called with each answer as it leaves. What one raises is logged, and keeps no answer back."""
+    spans: RequestSpans | None = None
+    """What makes a span for each request, if spans are made."""
     cors: Callable[[Request | None, Response], Response] | None = None
     """Returns the response with the headers that let a page of another origin read it; looks at ``Origin`` alone."""
     host: Check | None = None
@@ -145,8 +160,11 @@ class Gate(Struct, frozen=True, kw_only=True):
         """Return a response as it is to leave, and show it to the observers; without a request it is the protocol's."""
         if self.cors is not None:
             response = self.cors(request, response)
-        if self.observers:
+        if self.observers or self.spans is not None:
             answered = _describe(request, asked, response, seconds)
+            if self.spans is not None and request is not None and asked is not None:
+                self.spans.end(request, asked, answered)
+                answered = answered._replace(trace=request.trace)
             for observe in self.observers:
                 try:
                     observe(answered)

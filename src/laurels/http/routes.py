@@ -171,10 +171,13 @@ class Routes:
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise, also what a 404 or 405 says: to be called once, when its head is complete."""
-        if b"traceparent" not in request.headers:
+        if self.gate.spans is not None:
+            request.trace = self.gate.spans.begin(request, call)
+        elif b"traceparent" in request.headers:
+            request.trace = read_traceparent(request.headers[b"traceparent"])
+        if request.trace is None:
             self._admit(call, request)
             return
-        request.trace = read_traceparent(request.headers[b"traceparent"])
         with being_in(request.trace):
             self._admit(call, request)
 

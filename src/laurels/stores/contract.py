@@ -515,6 +515,12 @@ class Store(ABC):
     meters: SharedMeters | None = None
     """Those that all processes over the store share, if it has such."""
 
+    def trace_calls(self) -> None:  # noqa: B027 - a store may have no calls, or always know of spans
+        """Make spans of the calls that are made for requests whose own span is recorded.
+
+        Without it no time is spent to ask whether there is such a request.
+        """
+
     def _check_open(self) -> None:
         if self.is_closed:
             raise StoreUnavailable("The store is closed")

@@ -55,6 +55,7 @@ from laurels.limits import format_size
 from laurels.stores.embedded.batch import NEVER, Batch, Failure
 from laurels.stores.embedded.commit_figures import CommitFigures
 from laurels.stores.embedded.records import RULES, At, board_of, encode_into
+from laurels.tracing import begin_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,6 +124,13 @@ class Ticks:
         return max(self.last + 1, wall + self._offset)
 
 
+def _trace(batch: Batch) -> None:
+    """Make a span of the wait of a request for its batch."""
+    ended = begin_call("commit", {})
+    if ended is not None:
+        batch.add_done_callback(lambda batch: ended(batch.failure, {"laurels.batch.records": len(batch.records) - 1}))
+
+
 class Files(NamedTuple):
     """What a store has on disk, and what keeps it small."""
 
@@ -144,6 +152,7 @@ class Commits:
         self.figures = CommitFigures()
         self.watched: dict[str, Callable[[], object]] = {}
         """What to call when a record has been applied that concerns a board, by the names of boards."""
+        self.is_traced = False
         self._files = files
         self._state = state
         self._ticks = ticks
@@ -173,6 +182,8 @@ class Commits:
             del encoded[size:]
             raise
         batch.records.append(record)
+        if self.is_traced:
+            _trace(batch)
         return batch
 
     def _check_room(self, batch: Batch, record: Record) -> None:
@@ -393,6 +404,7 @@ class Commits:
         An unexpected error is handed to the loop: in this thread nobody would see it, and all would wait for ever.
         """
         is_broken = self._is_halted or self.broken is not None
+        before = self.failure
         try:
             if batch is not None:
                 if not is_broken:
@@ -402,12 +414,20 @@ class Commits:
                 self.failure = self._look() if self.failure is None else self._commit(PROBE)
             if is_broken:
                 return None
+            if str(self.failure) != str(before):
+                self._log_failure()
             wait = None if self.failure is not None else self._files.compaction.step()
             return PROBE_SECONDS if wait is None else min(wait, PROBE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - see above
             self._is_halted = True  # at once: what is already in the queue must not be written after this
             self._loop.call_soon_threadsafe(self._break, error, batch)
             return None
+
+    def _log_failure(self) -> None:
+        if self.failure is None:
+            _log.warning("The journal can be written again: submits are taken")
+        else:
+            _log.error("The journal cannot be written, and submits are refused until it can: %s", self.failure)
 
     def _commit_batch(self, batch: Batch) -> Failure | None:
         self.figures.begin()

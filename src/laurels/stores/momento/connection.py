@@ -7,6 +7,7 @@ has ended. A client is also replaced if its connection may be lost (IDLE_SECONDS
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import logging
 import os
@@ -14,14 +15,17 @@ import re
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from momento import CacheClientAsync, Configurations, CredentialProvider
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration
 from momento.errors import SdkException, exceptions
+from momento.responses.mixins import ErrorResponseMixin
 
 from laurels.errors import AnswerLost, CacheMissing, KeyRefused, LimitReached, StoreError, StoreUnavailable
 from laurels.stores.contract import TTL_SECONDS
+from laurels.tracing import calling, is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -173,6 +177,34 @@ class _Client(Generic[C]):
             self.closed.set()
 
 
+class Traced:
+    """A client of the SDK whose calls are spans of the request that makes them."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method that makes a span, or whatever else the client has of that name."""
+        found = getattr(self._client, name)
+        return partial(_call_traced, name, found) if inspect.iscoroutinefunction(found) else found
+
+
+async def _call_traced(
+    name: str, method: Callable[..., Awaitable[Any]], cache: str, *rest: object, **more: object
+) -> Any:
+    """Call a method of the SDK, which returns an error as an answer."""
+    with calling(name, call_attributes(name, cache), is_remote=True) as failed:
+        answer = await method(cache, *rest, **more)
+        if isinstance(answer, ErrorResponseMixin):
+            failed(answer.inner_exception)
+    return answer
+
+
+def call_attributes(name: str, cache: str) -> dict[str, str]:
+    """Return what a span says of a call."""
+    return {"db.system.name": "momento", "db.operation.name": name, "db.namespace": cache}
+
+
 class Connection(Generic[C]):
     """The way of one store to Momento. It belongs to the event loop of its first operation.
 
@@ -216,7 +248,7 @@ class Connection(Generic[C]):
             async with entered as client:
                 if len(self.clients) > 1:
                     await self._retire_old()
-                return await operation(client)
+                return await operation(cast("C", Traced(client)) if is_recorded() else client)
         except StoreError as error:
             self._errors[_kind_of(error)] += 1
             if isinstance(error, KeyRefused):

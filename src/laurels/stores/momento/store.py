@@ -39,8 +39,9 @@ from laurels.stores.contract import (
     Submission,
     SubmitResult,
 )
-from laurels.stores.momento.connection import TTL, FixedKey, Keys, connect_cache
+from laurels.stores.momento.connection import TTL, FixedKey, Keys, call_attributes, connect_cache
 from laurels.stores.momento.errors import check_answer, translate
+from laurels.tracing import calling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,13 +228,14 @@ class MomentoStore(Store):
 
     async def _count(self, client: CacheClientAsync, board: Board) -> int:
         """Ask for the length as the SDK's own calls do internally, because it has no call for that."""
-        inner = client._data_client  # noqa: SLF001
+        inner, name = client._data_client, "sorted_set_length"  # noqa: SLF001
         try:
-            answer = await inner._build_stub().SortedSetLength(  # noqa: SLF001
-                wire._SortedSetLengthRequest(set_name=self._set_of(board).encode()),  # noqa: SLF001
-                metadata=Metadata(("cache", self._cache)),
-                timeout=inner._default_deadline_seconds,  # noqa: SLF001
-            )
+            with calling(name, call_attributes(name, self._cache), is_remote=True):
+                answer = await inner._build_stub().SortedSetLength(  # noqa: SLF001
+                    wire._SortedSetLengthRequest(set_name=self._set_of(board).encode()),  # noqa: SLF001
+                    metadata=Metadata(("cache", self._cache)),
+                    timeout=inner._default_deadline_seconds,  # noqa: SLF001
+                )
         except RpcError as error:
             cause = convert_error(error, Service.CACHE)  # by which a connection that is lost is known
             raise translate(self._cache, cause) from cause

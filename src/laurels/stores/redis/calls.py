@@ -32,6 +32,7 @@ class Script:
         here = files("laurels.stores.redis")
         self.body = b"".join(here.joinpath(f"{name}.lua").read_bytes() for name in names)
         self.digest = sha1(self.body, usedforsecurity=False).hexdigest()
+        self.name = names[-1]
         self.reads = reads
         self.closed = closed
 

@@ -36,7 +36,7 @@ class Handshake:
     def __init__(self, credentials: Credentials, *, is_tls: bool, ca_file: Path | None, database: int) -> None:
         self._credentials = credentials
         self._context = make_context(ca_file) if is_tls else None
-        self._database = database
+        self.database = database
 
     async def open(
         self, connection: Connection, address: Address, *commands: tuple[Word, ...], is_known: bool = True
@@ -89,8 +89,8 @@ class Handshake:
         words: list[tuple[Word, ...]] = []
         if password is not None:
             words.append(("AUTH", password) if user is None else ("AUTH", user, password))
-        if self._database:
-            words.append(("SELECT", self._database))
+        if self.database:
+            words.append(("SELECT", self.database))
         return words
 
     async def _reach(self, connection: Connection, address: Address) -> None:

@@ -11,6 +11,7 @@ from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.calls import Look, Reply
 from laurels.stores.redis.errors import PASSING, code_of, translate
 from laurels.stores.redis.troubles import Troubles
+from laurels.tracing import begin_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,25 +46,49 @@ class Servers(ABC):
         self.troubles = Troubles()
         self.interrupted: Callable[[], object] = lambda: None
         """Called when a connection is lost."""
+        self.is_traced = False
 
     def call(self, script: Script, keys: tuple[str, ...], *arguments: Word) -> Reply:
         """Call a script over keys of one hash tag, with all that is asked in this turn of the loop."""
         words = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
         reply = Reply(keys[0], words, script, reads=script.reads)
+        if self.is_traced:
+            self._trace(reply, "EVALSHA", script.name)
         self.send(reply)
         return reply
 
     def look(self, key: str, *commands: tuple[Word, ...]) -> Reply:
         """Read a board: return its state, and what these commands answer."""
         reply = Look(key, commands)
+        if self.is_traced:
+            self._trace(reply, "MULTI")
         self.send(reply)
         return reply
 
     def ask(self, key: str, *words: Word) -> Reply:
         """Send a plain command to the server that has a key."""
         reply = Reply(key, words, reads=words[0] in READING)
+        if self.is_traced:
+            self._trace(reply, str(words[0]))
         self.send(reply)
         return reply
+
+    def _trace(self, reply: Reply, operation: str, script: str = "") -> None:
+        """Make a span of a call that a request makes, and of all tries of it."""
+        host, port = self.where(reply.key)
+        attributes: dict[str, str | int] = {
+            "db.system.name": "redis",
+            "db.operation.name": operation,
+            "db.namespace": str(self.handshake.database),
+            "server.address": host,
+        }
+        if port is not None:
+            attributes["server.port"] = port
+        if script:
+            attributes["db.stored_procedure.name"] = script
+        ended = begin_call(f"{operation} {script}".rstrip(), attributes, is_remote=True)
+        if ended is not None:
+            reply.add_done_callback(lambda reply: ended(None if reply.cancelled() else reply.exception(), {}))
 
     @abstractmethod
     def send(self, reply: Reply) -> None:

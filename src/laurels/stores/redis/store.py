@@ -214,6 +214,9 @@ class RedisStore(Store):
             raise DefinitionChanged(board.name)
         return known
 
+    def trace_calls(self) -> None:
+        self._servers.is_traced = True
+
     # Writes
 
     async def submit(
