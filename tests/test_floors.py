@@ -141,7 +141,8 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client"),
+    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client")
+    | laurels("backup.places", "backup.reading"),
     "laurels.__init__": laurels("version", "errors", "ranking", "client", "embedded"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
