@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from laurels import __version__
 from laurels.adapters.limits import Limits
@@ -19,6 +20,7 @@ from laurels.http.reads import READS
 from laurels.limits import Limit, format_size, limits_of
 from laurels.momento_local.calls import SERVED
 from laurels.stores.embedded.capacity import StoreLimits
+from laurels.stores.embedded.sqlite_file import FORMAT
 from tests.asking import ask
 from tests.test_floors import MODULES
 
@@ -132,3 +134,47 @@ def test_unit_starts_the_service() -> None:
     program, name, *options = unit["Service"]["execstart"].split()
     assert (Path(program).name, name) == ("laurels", "serve")
     assert serve.make_context("serve", options).params["data"] == Path("/var/lib/laurels")
+
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+RULES = yaml.safe_load((ROOT / "examples" / "alerts.yaml").read_text())["groups"][0]["rules"]
+
+
+def test_runbook_has_each_alert() -> None:
+    """Each alert has a section, each section of an alert is of one that there is, and the alert leads to it."""
+    sections = re.findall(r"^### (Laurels\w+)$", RUNBOOK, re.MULTILINE)
+    assert sorted(sections) == sorted({rule["alert"] for rule in RULES})
+    for rule in RULES:
+        assert rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+def test_sections_of_the_runbook_say_all() -> None:
+    """Each section says what it means, what players notice, what to look at and to do, and when it is over."""
+    for section in re.split(r"^###? ", RUNBOOK, flags=re.MULTILINE):
+        if section.startswith("Laurels"):
+            parts = r"\*\*Means\*\*", r"\*\*Players\b", r"\bLook\b", r"\bDo\b", r"\bOver\b"
+            assert [part for part in parts if not re.search(part, section)] == [], section[:40]
+
+
+def test_anchors_lead_somewhere() -> None:
+    """Each link to a part of a page has that part."""
+    heads = {page.name: re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE) for page in PAGES}
+    parts = {name: set(map(_anchor, found)) for name, found in heads.items()}
+    for page in PAGES:
+        for name, part in re.findall(r"\]\((?:docs/)?([\w-]+\.md)?#([^)]+)\)", page.read_text()):
+            assert part in parts[name or page.name], (page.name, name, part)
+
+
+def _anchor(head: str) -> str:
+    return re.sub(r"[^\w -]", "", re.sub(r"\]\([^)]*\)", "", head).lower()).replace(" ", "-")
+
+
+def test_formats_are_documented() -> None:
+    """The page on upgrading has a row for each format, of which this version writes the last."""
+    page = (ROOT / "docs" / "upgrading.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([\d., ]+) \|", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, FORMAT + 1))
+    assert __version__.rpartition(".")[0] in rows[-1][1].split(", ")
+    versions = [version for _, found in rows for version in found.split(", ")]
+    changed = re.findall(r"^## (\d+\.\d+)\.\d+$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions == list(dict.fromkeys(reversed(changed)))

@@ -145,8 +145,8 @@ def test_boards_file(tmp_path: Path) -> None:
     with laurels.open(tmp_path / "data") as boards:
         assert boards.definition("kart").operator == "increment"
         assert boards.definition("lap").order == "ascending"
-    with pytest.raises(BoardsFileUnusable), laurels.open(tmp_path / "data", boards=tmp_path / "nothing.toml"):
-        pass
+    with pytest.raises(BoardsFileUnusable):
+        EmbeddedBoards(tmp_path / "data", boards=tmp_path / "nothing.toml")
     with laurels.open(tmp_path / "data", order="ascending"):
         pass
 
@@ -154,8 +154,8 @@ def test_boards_file(tmp_path: Path) -> None:
 def test_in_use(tmp_path: Path) -> None:
     """A directory is opened once at a time, in this process or another, and the error says what to do."""
     with laurels.open(tmp_path):
-        with pytest.raises(DirectoryInUse, match="Share that one, or close it before"), laurels.open(tmp_path):
-            pass
+        with pytest.raises(DirectoryInUse, match="Share that one, or close it before"):
+            EmbeddedBoards(tmp_path)
         code = f"import laurels\nwith laurels.open({str(tmp_path)!r}): pass"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert f"is in use by process {os.getpid()}. Stop it, or ask it over HTTP" in other.stderr

@@ -141,7 +141,8 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client"),
+    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client")
+    | laurels("backup.places", "backup.reading"),
     "laurels.__init__": laurels("version", "errors", "ranking", "client", "embedded"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
@@ -153,13 +154,14 @@ MAY_IMPORT = {
     "infra.boards": infra("settings") | laurels("boards", "boards_file", "stores.momento", "stores.redis"),
     "infra.answers": laurels("limits", "entries", "http"),
     "infra.functions": infra("access", "runtimes", "assets", "boards", "settings"),
-    "infra.account": infra("functions"),
+    "infra.github": infra("errors", "functions"),
+    "infra.account": infra("errors", "functions", "github"),
     "infra.cache": infra("functions", "settings"),
     "infra.guard": infra("functions", "settings"),
     "infra.gateway": infra("answers", "functions", "guard", "settings") | laurels("http"),
     "infra.network": infra("functions", "settings"),
     "infra.valkey": infra("functions", "network", "settings"),
-    "infra.monitoring": infra("functions", "settings"),
+    "infra.monitoring": infra("functions", "settings") | laurels("serverless"),
     "infra.rotation": infra("functions", "settings"),
     "infra.smoke": set[str](),
     "infra.stack": infra("functions", "cache", "gateway", "guard", "monitoring", "rotation", "settings", "valkey"),

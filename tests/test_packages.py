@@ -21,6 +21,7 @@ from tests.conftest import started
 from tests.newcomer import ROOT, WHEELHOUSE, clone, environment, origin, run
 from tests.processes import FOREIGN, end
 from tests.redis_servers import running as running_redis
+from tests.serverless.conftest import ParameterStore
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -202,8 +203,9 @@ def test_aws_extra(wheel: Path, tmp_path: Path) -> None:
     installed = install_with_uv(wheel, tmp_path, "aws")
     (installed.directory / "access.toml").write_text('[public]\nscopes = ["read"]\n')
     with started([sys.executable, "-m", "moto.server", "-p", "0"], FOREIGN) as ssm:
-        aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-central-1"}
-        installed.environment |= aws | {"AWS_ENDPOINT_URL_SSM": ssm.url}
+        store = ParameterStore(ssm)
+        store.delete()  # its first answer takes longer than a command waits
+        installed.environment |= store.environment
         done = installed.run("laurels", "access", "put", "access.toml", "--parameter", "/laurels/dev/access")
     assert "access.toml is in the parameter /laurels/dev/access" in done.stdout
     assert "'laurels[server]'" in installed.run("laurels", "serve", status=1).stderr

@@ -108,8 +108,10 @@ def test_full_disk(small_disk: Path) -> None:
         assert ask(server, "GET", "/b/v").json["score"] == 5
         assert ask(server, "GET", "/-/ready").status == 503
         assert ask(server, "GET", "/-/health").status == 200
+        server.wait_for_line("ERROR The journal cannot be written, and submits are refused until it can: database or")
         ballast.unlink()
         wait_until(lambda: ask(server, "GET", "/-/ready").status == 200)
+        server.wait_for_line("WARNING The journal can be written again")
         assert ask(server, "POST", "/b/v", {"score": 6}).status == 202
         assert ask(server, "POST", "/b/v", {"score": 6}).status == 202
 

@@ -61,6 +61,7 @@ from laurels.errors import (
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
 from laurels.http.auditing import Auditor
+from laurels.http.backups import Backups
 from laurels.http.console import CONSOLE
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
@@ -304,7 +305,8 @@ async def open_routes(
             if access is not None:
                 crew.worker.hear(access.forget)
             await opened.enter_async_context(crew.worker.listening(measure, crew.figures))
-        yield Routes(boards, list_operations(settings, counts, measure, crew), gate, auditor, hub)
+        backups = Backups(settings.limits.max_backups)
+        yield Routes(boards, list_operations(settings, counts, measure, crew), gate, auditor, hub, backups=backups)
 
 
 @asynccontextmanager
@@ -623,7 +625,7 @@ async def _serve(
 
 def _configure(routes: Routes, protocol: Callable[..., asyncio.Protocol], limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
-        Application(routes),
+        Application(routes, send_timeout=limits.send_timeout),
         http=protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
@@ -679,7 +681,9 @@ def make_application(settings: Settings) -> OpeningApplication:
     So each request tells: unless the settings say who may, only those are answered that come from this machine.
     """
     is_decided = settings.open or settings.access is not None
-    return OpeningApplication(partial(open_routes, settings), is_local=not is_decided)
+    return OpeningApplication(
+        partial(open_routes, settings), is_local=not is_decided, send_timeout=settings.limits.send_timeout
+    )
 
 
 def _redis_given() -> dict[str, str]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import wraps
 from threading import Event, Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -34,6 +34,7 @@ class LoopThread:
         self._pid = os.getpid()
         self._close: Callable[[], Awaitable[object]] | None = None
         self._ended = asyncio.Event()
+        self._iterated = WeakSet[Any]()
         self._thread = Thread(target=self._run, name="laurels", daemon=True)
         self._thread.start()
 
@@ -43,9 +44,24 @@ class LoopThread:
 
     async def _serve(self) -> None:
         await self._ended.wait()
+        await self._end_iterations()
         if self._close is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._close(), END_SECONDS)
+
+    async def _end_iterations(self) -> None:
+        """Close the generators that were begun, each with those inside of it, once nobody waits for them any more."""
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for found in [*self._iterated]:
+            await found.aclose()
+
+    def iterate(self, found: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Return a generator that is closed at the end, if it has not come to its own."""
+        self._iterated.add(found)
+        return found
 
     @property
     def is_here(self) -> bool:
@@ -145,7 +161,7 @@ class BlockingIterator(Generic[T]):
     """An asynchronous iterator for a program that blocks. It may be closed before its end, also by ``with``."""
 
     def __init__(self, thread: LoopThread, found: AsyncIterator[T], at_once: int) -> None:
-        self._thread, self._found, self._at_once = thread, found, at_once
+        self._thread, self._found, self._at_once = thread, thread.iterate(found), at_once
         self._items: Iterator[T] = iter(())
         self._error: BaseException | None = None
         self._is_done = False

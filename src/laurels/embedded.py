@@ -36,12 +36,12 @@ from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from os import PathLike
 
     from laurels.client.retries import Repeat
     from laurels.definition import Order
-    from laurels.http.messages import Response
+    from laurels.http.messages import Chunks, Response
 
 DATA = "laurels-data"
 """The directory that `laurels serve` takes unless it is told otherwise."""
@@ -51,7 +51,7 @@ _NO_HEADERS = httpx.Headers()
 class _Stream(httpx.AsyncByteStream):
     """The body of an answer that goes on."""
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
 
     def __aiter__(self) -> AsyncIterator[bytes]:

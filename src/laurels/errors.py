@@ -474,9 +474,9 @@ class StoreRefused(StoreError):
 class NotKept(StoreError):
     """The operation needs a feature that is not among the store's capabilities."""
 
-    def __init__(self, feature: str, which_does: str = "the embedded store") -> None:
+    def __init__(self, feature: str, which_does: str = "the embedded store", advice: str = "") -> None:
         self.feature = feature
-        super().__init__(f"This service cannot {feature}: the store behind it does not, and {which_does} does.")
+        super().__init__(f"This service cannot {feature}: the store behind it does not, and {which_does} does.{advice}")
 
 
 def _without_credentials(url: str) -> str:

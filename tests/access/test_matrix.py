@@ -42,10 +42,10 @@ SCOPES = {
     "define": ["define", "undefine", "drop"],
     "tokens": ["give_token"],
     "metrics": ["metrics"],
-    "admin": ["keys", "revoke", "audit"],
+    "admin": ["keys", "revoke", "audit", "back_up"],
 }
 """Section 6 of the contract: what each scope may do. "submit" has "submit:self" in it, "admin" has all."""
-EVERYWHERE = {"keys", "revoke", "audit"}
+EVERYWHERE = {"keys", "revoke", "audit", "back_up"}
 """What concerns all boards, and takes the pattern for them."""
 NOWHERE = {"boards", "metrics", "give_token"}
 """What can be done without a right on any one board."""
@@ -66,6 +66,7 @@ GOOD: dict[str, tuple[int, Any]] = {
     "release": (404, None),
     "reject": (404, None),
     "live": (400, None),  # it may be watched, but has no such window: nothing is streamed
+    "back_up": (400, None),  # it may be taken, but not so: nothing is streamed
     "give_token": (201, {"name": "v"}),
     "give_anonymous_token": (404, None),  # it is open, and there are no anonymous players here
 }
@@ -180,7 +181,7 @@ def expected(name: str, credential: str) -> int:
 def test_who_may(service: Service, operation: Operation) -> None:
     """Each credential is answered with the one status, and whoever may not changes nothing."""
     _, body = GOOD.get(operation.name, (200, None))
-    query = {"rank": "?score=7", "live": "?window=daily"}.get(operation.name, "")
+    query = {"rank": "?score=7", "live": "?window=daily", "back_up": "?odd=1"}.get(operation.name, "")
     target = operation.path.format(board="kart", name="v", key="gone", file="console.css") + query
     statuses = {}
     wanted = {credential: expected(operation.name, credential) for credential in ("none", *service.secrets)}

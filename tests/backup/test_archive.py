@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
@@ -12,16 +13,16 @@ import pytest
 
 from laurels.backup.archive import Archive, ArchiveSettings
 from laurels.backup.generations import choose, find_spans, list_generations, read_parts
-from laurels.backup.places import open_place
+from laurels.backup.places import Directory, Item, open_place
 from laurels.backup.restore import ALWAYS, restore
 from laurels.clock import SECOND
-from laurels.errors import BackupDamaged, NotArchived, NothingToRestore
+from laurels.errors import BackupDamaged, NotArchived, NothingToRestore, PlaceUnusable
 from laurels.stores.contract import Board, Submission
 from laurels.stores.embedded.sqlite_file import connect_read_only
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from pathlib import Path
 
     from laurels.backup.places import Place
@@ -90,6 +91,36 @@ async def restored(place: Place, target: Path, until: int | None = None) -> dict
     entries = await store.page(BOARD, 0, 1000)
     await store.close()
     return {entry.name: float(entry.score) for entry in entries}
+
+
+class AwayPlace(Directory):
+    """A directory that nobody can look into until it is back."""
+
+    is_away = True
+
+    def names(self, prefix: str = "") -> Iterator[Item]:
+        """List it, or fail."""
+        if self.is_away:
+            raise PlaceUnusable(str(self), "it is away", "Bring it back")
+        return super().names(prefix)
+
+
+class SlowPlace(Directory):
+    """A directory whose files of snapshots take until it is told to go on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.go_on = threading.Event()
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write, but a snapshot not to its end at once."""
+        super().write(name, self._slowly(chunks) if name.endswith("boards.db") else chunks)
+
+    def _slowly(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            yield chunk[:10]
+            assert self.go_on.wait(30)
+            yield chunk[10:]
 
 
 def test_any_moment_can_be_restored(tmp_path: Path) -> None:
@@ -211,6 +242,82 @@ def test_old_generations_are_removed(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert len(list_generations(place)) <= 2
+
+
+def test_gap_from_the_start_on(tmp_path: Path) -> None:
+    """A place that fails from the start on holds no more of the journal than it may."""
+    chance = random.Random(8)
+    place = AwayPlace(tmp_path / "archive")
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place, backlog=1000) as one:
+            await one.write(100, chance)
+            await one.until(lambda: one.archive.measure()["archive_gaps"] == 1)
+            place.is_away = False
+            await one.until_shipped()
+        assert await restored(place, tmp_path / "newest") == one.board
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("part", ["base.json", "segments/*"])
+def test_goes_on_after_damage(tmp_path: Path, part: str) -> None:
+    """A service whose archive is damaged begins a new copy, and the newest can be restored again."""
+    chance = random.Random(9)
+    place = open_place(str(tmp_path / "archive"))
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            for _ in range(2):
+                await one.write(20, chance)
+                await one.until_shipped()
+        (generation,) = (tmp_path / "archive").iterdir()
+        damaged = max(generation.glob(part))
+        damaged.write_bytes(damaged.read_bytes()[:-9])
+        async with archived(tmp_path / "data", place) as other:
+            other.board = one.board
+            await other.write(20, chance)
+            await other.until_shipped()
+        generation.rename(tmp_path / "away")
+        assert await restored(place, tmp_path / "newest") == other.board
+
+    asyncio.run(run())
+
+
+def test_damaged_copy_is_not_passed_over(tmp_path: Path) -> None:
+    """A restore does not quietly take an older copy, but says which one is damaged."""
+    place = open_place(str(tmp_path / "archive"))
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            await one.write(20, random.Random(10))
+            await one.until_shipped()
+        (base,) = (tmp_path / "archive").glob("*/base.json")
+        base.write_bytes(b"{}")
+        with pytest.raises(BackupDamaged, match="away to restore what the others"):
+            await restored(place, tmp_path / "newest")
+
+    asyncio.run(run())
+
+
+def test_segments_go_on_while_a_copy_is_slow(tmp_path: Path) -> None:
+    """While a new copy takes its time, what is written goes to the one before."""
+    chance = random.Random(11)
+    place = SlowPlace(tmp_path / "archive")
+    settings = ArchiveSettings(every=0.1, keep=3600, ship_seconds=0.01, retry_seconds=0.01)
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place, settings) as one:
+            while not (tmp_path / "data" / "boards.db").exists():
+                await one.write(20, chance)
+            await one.write(20, chance)
+            await one.until_shipped()
+            moment, board = one.history[-1]
+            assert await restored(place, tmp_path / "now") == board
+        place.go_on.set()
+        assert moment
+
+    asyncio.run(run())
 
 
 def test_place_that_is_gone_does_not_hold_the_service_up(tmp_path: Path) -> None:

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import re
+import sqlite3
+import zlib
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from laurels.backup.parts import Base, decode_base, encode_json
 from laurels.backup.reading import check_passing
 from laurels.backup.restore import restore
+from laurels.backup.sources import find_backup
 from laurels.backup.tar import read_tar
-from laurels.definition import Definition
-from laurels.errors import BackupAbandoned, BackupDamaged, NothingToRestore, TargetInUse
+from laurels.backup.verify import verify_directory
+from laurels.definition import Definition, Guard, Runs
+from laurels.errors import (
+    BackupAbandoned,
+    BackupDamaged,
+    DataDamaged,
+    DirectoryUnusable,
+    NewerFormat,
+    NothingToRestore,
+    TargetInUse,
+)
 from laurels.stores.contract import Board, IdempotencyKey, Standing, Submission
 from laurels.stores.embedded.backup import stream_backup
 from laurels.stores.embedded.store import EmbeddedStore
@@ -21,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BOARD = Board("kart")
+BASE = Base(1, "0.9.0", 6, bytes(16), b"", begun=0, since=0, time=0, snapshot_bytes=0, snapshot_sha256="")
 KEY = IdempotencyKey(b"k" * 16, b"f" * 16)
 
 
@@ -165,3 +182,119 @@ def test_restore_of_a_time_before_the_backup(tmp_path: Path) -> None:
     backup = make_backup(tmp_path / "data")
     with pytest.raises(NothingToRestore, match="name a later time, or an older backup"):
         restore(read_tar([backup]), tmp_path / "copy", until=1)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "problem"),
+    [
+        (b"{}", "is not what was written"),
+        (encode_json(msgspec.structs.replace(BASE, layout=2)), "in a layout that this version does not know"),
+        (b'{"a":1,"crc":%d}' % zlib.crc32(b'{"a":1'), "does not say what it is of"),
+    ],
+    ids=["no-sum", "later", "other"],
+)
+def test_base_that_cannot_be_read(encoded: bytes, problem: str) -> None:
+    """What a backup says of itself is checked, and a later layout names the version that wrote it."""
+    with pytest.raises(BackupDamaged, match=problem):
+        decode_base("base.json", encoded)
+
+
+def parts_of(backup: bytes) -> list[tuple[str, bytes]]:
+    """Return the parts of a backup."""
+    return [(name, b"".join(chunks)) for name, chunks in read_tar([backup])]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda parts: parts[1:], "boards.db: it is not what was written"),
+        (lambda parts: [*parts[:2], ("segments/00000002", parts[2][1])], "segments/00000001: it is missing"),
+        (lambda parts: [*parts[:2], parts[-1]], "segments are missing before it"),
+        (lambda parts: [("notes.txt", b"hello"), *parts], "no backup has that in this place"),
+        (lambda parts: [*parts[:2], parts[2], ("segments/00000002", parts[2][1])], "does not follow"),
+        (lambda parts: parts[:1], "base.json: it is missing"),
+        (lambda parts: [*parts[:2], ("segments/00000001", b"laurels segment 9")], "a later version"),
+    ],
+    ids=["no-snapshot", "no-segment", "no-segments", "more", "twice", "no-base", "newer"],
+)
+def test_parts_that_make_no_backup(tmp_path: Path, change: Any, problem: str) -> None:
+    """A part that is missing, is there twice, or is none of a backup is noticed."""
+    parts = change(parts_of(make_backup(tmp_path / "data")))
+    with pytest.raises(BackupDamaged, match=re.escape(problem)):
+        restore(((name, iter([content])) for name, content in parts), tmp_path / "copy")
+
+
+def test_journal_with_damage_is_not_copied(tmp_path: Path) -> None:
+    """A backup of a journal with another byte fails, and names the file; so does one of damaged metadata."""
+
+    async def run() -> None:
+        store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=10**9)
+        await fill(store, range(10))
+        with closing(sqlite3.connect(tmp_path / "data" / "journal.db", isolation_level=None)) as db:
+            db.execute("UPDATE note SET body = x'00' WHERE sequence = (SELECT max(sequence) FROM note)")
+            with pytest.raises(DataDamaged, match="metadata"):
+                await backup_of(store)
+            db.execute("DELETE FROM batch WHERE lsn = 1")
+            with pytest.raises(DataDamaged, match="batch 1 is missing"):
+                await backup_of(store)
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_verify_damaged_metadata(tmp_path: Path) -> None:
+    """Metadata that a start would not read is read, too."""
+    make_backup(tmp_path / "data")
+    with closing(sqlite3.connect(tmp_path / "data" / "boards.db", isolation_level=None)) as db:
+        db.execute("UPDATE note SET body = x'00' WHERE sequence = (SELECT max(sequence) FROM note)")
+    with pytest.raises(DataDamaged, match="metadata in it is damaged"):
+        verify_directory(tmp_path / "data")
+
+
+def test_verify_what_is_none(tmp_path: Path) -> None:
+    """A directory without a journal is no data directory, and stays empty."""
+    with pytest.raises(DirectoryUnusable, match=r"no journal\.db"):
+        verify_directory(tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_files_by_time(tmp_path: Path) -> None:
+    """Of several files the one is taken that has the time; the newest one without a time."""
+    backup = make_backup(tmp_path / "data")
+    place = tmp_path / "place"
+    place.mkdir()
+    with pytest.raises(NothingToRestore, match="There is no backup"):
+        find_backup(str(place), None)
+    for name in ("20260101T000000Z", "20260102T000000Z", "20260103T000000Z"):
+        (place / f"laurels-{name}.tar").write_bytes(backup)
+    day = 24 * 60 * 60 * 10**6
+    second = 1_767_312_000_000_000  # 2026-01-02
+    found = [
+        find_backup(str(place), until).name[-20:-4] for until in (None, second - day // 2, second, second + 9 * day)
+    ]
+    assert found == ["20260103T000000Z", "20260102T000000Z", "20260102T000000Z", "20260103T000000Z"]
+
+
+def test_run_keys_are_kept(tmp_path: Path) -> None:
+    """The key of runs is in a backup: a run that was begun before goes on after the restore."""
+    guarded = Board("g", Definition(guard=Guard(runs=Runs())))
+
+    async def run() -> None:
+        store = await EmbeddedStore.open(tmp_path / "data")
+        await store.define("g", guarded.definition)
+        await store.make_run(guarded, "v")
+        backup = await backup_of(store)
+        await store.close()
+        (tmp_path / "copy").mkdir()
+        restore(read_tar(backup), tmp_path / "copy")
+        assert (tmp_path / "copy" / "runs").read_bytes() == (tmp_path / "data" / "runs").read_bytes()
+
+    asyncio.run(run())
+
+
+def test_format_of_a_later_version(tmp_path: Path) -> None:
+    """A backup of a directory of a later format is refused before anything is made of it."""
+    later = encode_json(msgspec.structs.replace(BASE, format=99))
+    with pytest.raises(NewerFormat):
+        restore([("base.json", iter([later]))], tmp_path / "copy")
+    assert not [*tmp_path.iterdir()]

@@ -143,6 +143,15 @@ class TestDirectory(PlaceConformance):
             place.write("a/x/y", [b"x"])
         assert names(place) == ["a/x"]
 
+    def test_no_file(self, place: Place, tmp_path: Path) -> None:
+        """What is there and no file, such as a pipe or a device, is not replaced."""
+        place.write("x", [b"x"])
+        pipe = tmp_path / "backups" / "kart" / "pipe"
+        os.mkfifo(pipe)
+        with pytest.raises(PlaceUnusable, match="cannot write pipe: it is no file"):
+            place.write("pipe", [b"x"])
+        assert pipe.is_fifo()
+
     def test_abandoned(self, place: Place, tmp_path: Path) -> None:
         """What a killed writer left is not listed, and is removed by a later write if it is old and ours."""
         root = tmp_path / "backups" / "kart"

@@ -83,6 +83,7 @@ def words_of(path: tuple[str, ...], directory: Path) -> list[str]:
         "name": "v",
         "names": "v",
         "score": "1",
+        "dest": "-",
         "file": {"import": str(rows), "export": "-"}.get(path[-1], str(definition)),
     }
     words = [*path]

@@ -21,7 +21,7 @@ UNTOLD = {
     "submit": {"/score", "/operator", "/run", "/submittedAt", "Idempotency-Key"},
     "held": {"cursor"},
     "submit_many": {"Idempotency-Key"},
-    "standing": _PERIOD,
+    "standing": _PERIOD | {"include"},
     "read": _PERIOD
     | {"startRank", "endRank", "include", "cursor", "around", "span", "name", "limit"}
     | {"minScore", "maxScore"},

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from laurels.backup.reading import check_passing
 from laurels.definition import Definition
 from laurels.errors import NotKept, StoreUnavailable
 from laurels.stores.contract import (
@@ -174,6 +175,15 @@ class Conformance(Guarantees, Hiding):
         await store.submit(KART, Submission("v", 2077))
         with requires(store.capabilities.one_state):
             assert await submit_for_change(store, KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
+
+    async def test_backup(self, store: Store) -> None:
+        """A backup has an end, or is refused before it is begun, with what to do instead."""
+        await store.submit(KART, Submission("v", 2077))
+        if store.capabilities.backups:
+            assert list(check_passing([chunk async for chunk in store.backup()]))
+        else:
+            with pytest.raises(NotKept, match=r"cannot make backups: .*`laurels export`"):
+                store.backup()
 
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:
         """A change has the standings just before and just after."""

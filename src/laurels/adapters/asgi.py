@@ -6,12 +6,15 @@ import asyncio
 import logging
 import re
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
+from msgspec.structs import replace
 from websockets.frames import CloseCode
 
+from laurels.adapters.limits import Limits
 from laurels.errors import LaurelsError
 from laurels.http.handshake import offer_websocket
 from laurels.http.hosts import parse_address
@@ -19,14 +22,16 @@ from laurels.http.live import Live
 from laurels.http.messages import BODILESS, Request, StreamingResponse, add_header
 from laurels.http.problems import HTTPError, problem, too_large
 from laurels.http.proxies import read_address
+from laurels.limits import KIB
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
+    from typing import Self
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
 
-    from laurels.http.messages import Response
+    from laurels.http.messages import Chunks, Response
     from laurels.http.routes import Call, Routes
 
 log = logging.getLogger(__name__)
@@ -44,19 +49,29 @@ WATCH_SECONDS = 0.02
 _ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}|[^%]")
 
 
+PIECE_BYTES = 64 * KIB
+"""Of a stream that is sent at a time: a client that takes as much within the time-out has not stopped reading."""
+
+
 class Disconnected(Exception):
     """The client left before its request was whole."""
+
+
+class Stalled(Exception):
+    """The client takes nothing of its answer any more."""
 
 
 class Application:
     """An ASGI 3 application over routes that are open already.
 
-    One that ``is_local`` answers what comes from this machine alone, and over its own addresses.
+    One that ``is_local`` answers what comes from this machine alone, and over its own addresses. A client may let each
+    piece of a stream wait for ``send_timeout`` seconds.
     """
 
-    def __init__(self, routes: Routes, *, is_local: bool = False) -> None:
+    def __init__(self, routes: Routes, *, is_local: bool = False, send_timeout: float = Limits().send_timeout) -> None:
         self.routes = routes
         self.is_local = is_local
+        self.send_timeout = send_timeout
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one HTTP request, or one for a WebSocket."""
@@ -70,8 +85,8 @@ class Application:
                 _check_local(scope)
             answer = self._answer if scope["type"] == "http" else self._answer_websocket
             response = await answer(call, request, receive)
-            if isinstance(response, StreamingResponse) and scope.get("http_version") == "1.0":
-                raise HTTPError(505, "This answer is streamed, which takes HTTP/1.1.")  # noqa: TRY301 - as any refusal
+            if isinstance(response, StreamingResponse):
+                response = await _prepare(response, request, scope)
         except Disconnected:
             return
         except asyncio.CancelledError as error:
@@ -81,7 +96,38 @@ class Application:
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = self.routes.fail(call, request, error)
         response = self.routes.gate.release(request, call, response, monotonic() - begun)
-        await _respond(response, scope, receive, send)
+        if isinstance(response, StreamingResponse) and scope["type"] == "http":
+            await self._stream(response, receive, send, is_head=request.method == "HEAD")
+        else:
+            await _respond(response, scope, receive, send)
+
+    async def _stream(
+        self, response: StreamingResponse, receive: ASGIReceiveCallable, send: ASGISendCallable, *, is_head: bool
+    ) -> None:
+        """Send a response as it is made, until it ends or the client leaves."""
+        async with aclosing(response.chunks()) as chunks:
+            headers = response.list_headers()
+            await send(
+                {"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False}
+            )
+            try:
+                has_ended = is_head or await _send_until_left(self._send_chunks(chunks, send), receive)
+            except Stalled:
+                log.warning("A client took nothing of its answer for %g seconds: it is cut off.", self.send_timeout)
+                return
+            if has_ended:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_chunks(self, chunks: Chunks, send: ASGISendCallable) -> None:
+        async for chunk in chunks:
+            for start in range(0, len(chunk), PIECE_BYTES):
+                piece = chunk[start : start + PIECE_BYTES]
+                try:
+                    async with asyncio.timeout(self.send_timeout):
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                except TimeoutError as error:
+                    raise Stalled from error
+                await asyncio.sleep(0)  # for who reads as fast as it is sent leaves no turn to others
 
     async def _answer(self, call: Call, request: Request, receive: ASGIReceiveCallable) -> Response:
         self.routes.admit(call, request)
@@ -193,10 +239,14 @@ class OpeningApplication:
     """
 
     def __init__(
-        self, open_routes: Callable[[], AbstractAsyncContextManager[Routes]], *, is_local: bool = False
+        self,
+        open_routes: Callable[[], AbstractAsyncContextManager[Routes]],
+        *,
+        is_local: bool = False,
+        send_timeout: float = Limits().send_timeout,
     ) -> None:
         self._open_routes = open_routes
-        self._is_local = is_local
+        self._make_application = partial(Application, is_local=is_local, send_timeout=send_timeout)
         self._routes: AbstractAsyncContextManager[Routes] | None = None
         self._opening: asyncio.Task[Application] | None = None
 
@@ -234,7 +284,7 @@ class OpeningApplication:
         opening = self._open_routes()
         routes = await opening.__aenter__()
         self._routes = opening
-        return Application(routes, is_local=self._is_local)
+        return self._make_application(routes)
 
     async def _close(self) -> None:
         routes, self._routes, self._opening = self._routes, None, None
@@ -288,20 +338,40 @@ async def _respond(
 ) -> None:
     if scope["type"] == "websocket":
         await _serve_websocket(response, scope, receive, send)
-    elif isinstance(response, StreamingResponse):
-        await _stream(response, receive, send, is_head=scope["method"] == "HEAD")
     else:
         await send_response(response, send)
 
 
-async def _stream(
-    response: StreamingResponse, receive: ASGIReceiveCallable, send: ASGISendCallable, *, is_head: bool
-) -> None:
-    """Send a response as it is made, until it ends or the client leaves."""
-    headers = response.list_headers()
-    await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
-    if is_head or await _send_until_left(_send_chunks(response, send), receive):
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+class Started:
+    """A stream whose first chunk is made already."""
+
+    def __init__(self, first: bytes, others: Chunks) -> None:
+        self._first: bytes | None = first
+        self._others = others
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        first, self._first = self._first, None
+        return await anext(self._others) if first is None else first
+
+    async def aclose(self) -> None:
+        """Close what makes the others."""
+        await self._others.aclose()
+
+
+async def _prepare(
+    response: StreamingResponse, request: Request, scope: HTTPScope | WebSocketScope
+) -> StreamingResponse:
+    """Return a response that can be sent, its first chunk made if it starts with that; raise what that raises."""
+    if scope.get("http_version") == "1.0":
+        raise HTTPError(505, "This answer is streamed, which takes HTTP/1.1.")
+    if not response.starts_with_first or request.method == "HEAD":
+        return response
+    others = response.chunks()
+    started = Started(await anext(others, b""), others)
+    return replace(response, chunks=lambda: started)
 
 
 async def _send_until_left(sending: Coroutine[Any, Any, None], receive: ASGIReceiveCallable) -> bool:
@@ -318,12 +388,6 @@ async def _send_until_left(sending: Coroutine[Any, Any, None], receive: ASGIRece
         return False
     await task  # raises what broke the stream off, so that it does not look like a whole one
     return True
-
-
-async def _send_chunks(response: StreamingResponse, send: ASGISendCallable) -> None:
-    async with aclosing(response.chunks()) as chunks:
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 async def _wait_until_left(receive: ASGIReceiveCallable) -> None:

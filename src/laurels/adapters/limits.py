@@ -23,6 +23,7 @@ class Limits(Struct, frozen=True):
     max_subscribers: Annotated[
         int, Limit("Clients at once that watch boards live; further ones are answered with a 503.")
     ] = 5_000
+    max_backups: Annotated[int, Limit("Backups that are downloaded at once; further ones are answered with a 503.")] = 1
     max_client_memory: Annotated[
         int,
         Limit(

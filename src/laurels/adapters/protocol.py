@@ -376,7 +376,10 @@ class BoardProtocol(HttpToolsProtocol):
         self.keep_alive = False
         if self._is_streaming():  # a stream may have no end of its own
             self._abandon(self.running)
-            self.transport.close()
+            if self.flow.write_paused:
+                self.transport.abort()
+            else:
+                self.transport.close()
             return
         if self.stage != BODY or not self.inline:
             super().shutdown()
@@ -539,9 +542,8 @@ class BoardProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def _is_streaming(self) -> bool:
-        """Return whether an answer of uvicorn's way is under way that waits for nothing but its next part."""
-        cycle = self.running
-        return self._busy() and getattr(cycle, "response_started", False) and not self.flow.write_paused
+        """Return whether an answer is under way that is sent as it is made: one of uvicorn's way, without a length."""
+        return self._busy() and bool(getattr(self.running, "chunked_encoding", False))
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""

@@ -208,7 +208,7 @@ class Archive:
     def _resume(self) -> _Writing | None:
         """Return the newest generation to go on with, None if the journal does not follow it."""
         origin = self._source.origin
-        generations = list_generations(self._place)
+        generations = list_generations(self._place, skip_damaged=True)
         if not generations or generations[-1].base.origin != origin.id:
             return None
         name, base = generations[-1]
@@ -261,15 +261,17 @@ class Archive:
                     self._place.write(f"{name}/{SNAPSHOT}", self._while_running(copy.chunks()))
                 base = copy.base
                 reader = JournalReader.from_snapshot(self._source, copy)
-                opened.callback(reader.close)
-                self._place.write(f"{name}/{BASE}", [encode_json(base)])
+            opened.callback(reader.close)
+            begun = _Writing(name, base.begun, reader, hold)
+            begun.ship(self._place, self._source.last)  # before it counts: the snapshot needs the batch it ends with
+            self._place.write(f"{name}/{BASE}", [encode_json(base)])
             opened.pop_all()
-            return _Writing(name, base.begun, reader, hold)
+            return begun
 
     def _remove_old(self, current: str) -> None:
         """Remove the generations that no time within ``days`` needs, and what is left of copies that failed."""
         oldest = (time.time() - self._settings.keep) * SECOND
-        generations = list_generations(self._place)
+        generations = list_generations(self._place, skip_damaged=True)
         needed = {current} | {
             each.name
             for each, following in zip(generations, [*generations[1:], None], strict=True)

@@ -28,7 +28,7 @@ from laurels.backup.parts import (
     decode_segment,
     format_time,
 )
-from laurels.errors import NotArchived, NothingToRestore
+from laurels.errors import BackupDamaged, NotArchived, NothingToRestore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +63,20 @@ def is_archive(place: Place) -> bool:
     return any(_NAME.fullmatch(item.name) for item in place.names())
 
 
-def list_generations(place: Place) -> list[Generation]:
+def list_generations(place: Place, *, skip_damaged: bool = False) -> list[Generation]:
     """Return the generations at a place, the oldest first; raise BackupDamaged if one does not say what it is of."""
-    names = [found[1] for item in place.names() if (found := _NAME.fullmatch(item.name)) and found[2] == BASE]
-    return [Generation(name, decode_base(f"{name}/{BASE}", _read(place, f"{name}/{BASE}"))) for name in names]
+    found: list[Generation] = []
+    for item in place.names():
+        named = _NAME.fullmatch(item.name)
+        if named is None or named[2] != BASE:
+            continue
+        try:
+            found.append(Generation(named[1], decode_base(item.name, b"".join(place.read(item.name)))))
+        except BackupDamaged as damage:
+            if not skip_damaged:
+                way_out = f"Move {named[1]} away to restore what the others at {place} have"
+                raise BackupDamaged(item.name, f"{damage.problem}. {way_out}") from damage
+    return found
 
 
 def list_parts(place: Place) -> dict[str, list[str]]:
@@ -95,7 +105,7 @@ def newest_segment(place: Place, name: str) -> tuple[int, Segment] | None:
     names = [item.name for item in place.names(f"{name}/{SEGMENTS}")]
     if not names:
         return None
-    return int(names[-1].rpartition("/")[2]), decode_segment(names[-1], _read(place, names[-1]))
+    return int(names[-1].rpartition("/")[2]), decode_segment(names[-1], b"".join(place.read(names[-1])))
 
 
 def choose(place: Place, until: int | None) -> Generation:
@@ -162,7 +172,3 @@ def _end_of(place: Place, generation: Generation) -> tuple[int, int]:
     if found is None:
         return generation.base.since, generation.base.time
     return found[1].last, found[1].time
-
-
-def _read(place: Place, name: str) -> bytes:
-    return b"".join(place.read(name))

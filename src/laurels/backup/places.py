@@ -152,6 +152,8 @@ class Directory:
         target = self._path / checked(name)
         part = target.with_name(PART + secrets.token_hex(8))
         try:
+            if target.exists() and not (target.is_file() or target.is_dir()):  # a device would be gone for everybody
+                raise PlaceUnusable(str(self), f"cannot write {name}: it is no file", "Name another place")
             _make_directory(target.parent)
             _remove_abandoned(target.parent)
             file = part.open("xb", buffering=0)

@@ -114,8 +114,11 @@ class Reading:
             raise BackupDamaged(END, "segments are missing before it")
 
 
-def check_passing(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the chunks of a backup of one file as they are; raise BackupDamaged once they are not, or do not end."""
+def check_passing(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterator[bytes]:
+    """Yield the chunks of a backup of one file as they are; raise BackupDamaged once they are not, or do not end.
+
+    Who passes a ``reading`` sees there what was in it.
+    """
     passed: list[bytes] = []
 
     def tee() -> Iterator[bytes]:
@@ -123,7 +126,7 @@ def check_passing(chunks: Iterable[bytes]) -> Iterator[bytes]:
             passed.append(chunk)
             yield chunk
 
-    reading = Reading(Nobody())
+    reading = reading or Reading(Nobody())
     for _ in reading.read(read_tar(tee())):
         yield from passed
         passed.clear()

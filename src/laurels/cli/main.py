@@ -12,7 +12,7 @@ import click
 from laurels.cli.errors import SourceFailed
 from laurels.cli.printing import write
 from laurels.client.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable
-from laurels.errors import AnswerLost, BadServerURL, ExtraMissing, LaurelsError, NotOnWindows
+from laurels.errors import AnswerLost, BadPlace, BadServerURL, ExtraMissing, LaurelsError, NotOnWindows, PlaceUnusable
 from laurels.optional import load
 from laurels.version import __version__
 from laurels.visible import escape
@@ -54,6 +54,7 @@ SECTIONS = {
         "move": "laurels.cli.move:move",
     },
     "Backups": {
+        "backup": "laurels.cli.backup:backup",
         "restore": "laurels.cli.restore:restore",
         "verify": "laurels.cli.restore:verify",
     },
@@ -67,7 +68,9 @@ STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
     KeyUnusable: WRONG,
     BadServerURL: WRONG,
+    BadPlace: WRONG,
     AnswerLost: FAILED,
+    PlaceUnusable: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
     SourceFailed: FAILED,
@@ -86,13 +89,14 @@ Examples:
   laurels import scores.csv.gz --board mario-kart
   laurels export mario-kart mario-kart.jsonl
   laurels boards check boards.toml
+  laurels backup /var/backups/laurels/ --keep 14
 
 \b
 Exit status:
   0    done
   1    refused, in whole or in part
   2    the command line is wrong, or a variable of the environment, or the key
-  3    the service, or Momento, could not be reached, or failed
+  3    the service, Momento, or a place for backups could not be reached, or failed
   130  interrupted
 
 `laurels COMMAND --help` explains a command. The HTTP routes are documented at the service's own address.

@@ -68,7 +68,7 @@ class RestoreResult(Struct, frozen=True):
 @click.option("--list", "is_list", is_flag=True, help="Show from when to when an archive can be restored, and stop.")
 @json_option
 def restore(*, source: str, data: Path | None, until: datetime | None, is_list: bool, as_json: bool) -> None:
-    """Make a data directory of a backup, as of any second that an archive has.
+    """Make a data directory of a backup, as of any second.
 
     FROM is a file that `laurels backup` wrote, a directory or s3://BUCKET/PREFIX with such files, or the place of an
     archive, which `laurels serve --archive` writes. The directory is verified before it has its name: if the restore
@@ -129,7 +129,7 @@ Examples:
 @click.argument("source", metavar="WHAT", help="A data directory that no service uses, or what restore takes.")
 @json_option
 def verify(*, source: str, as_json: bool) -> None:
-    """Read all of a data directory or a backup, and prove that it is good.
+    """Read all of a directory or a backup, and prove that it is good.
 
     Every page and every row is read, the sums are checked, and the boards are built as a start builds them. A backup is
     restored for that into a directory that is removed again, which takes as much space as the data. The exit status is

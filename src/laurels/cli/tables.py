@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence  # noqa: TC003 - msgspec reads the annotations
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
@@ -28,7 +28,7 @@ from laurels.stores.contract import Count, Score  # noqa: TC001 - msgspec reads 
 from laurels.visible import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from laurels import answers
     from laurels.answers import Entry, Receipt, Standing

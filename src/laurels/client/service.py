@@ -10,13 +10,18 @@ import msgspec
 from laurels.answers import AuditRecords, Caller, Keys, Readiness, Service
 from laurels.client.calls import Calls
 from laurels.entries import checked_name
+from laurels.errors import truncate
+from laurels.http.messages import TAR
 from laurels.limits import AUDIT_RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from datetime import datetime
 
     from laurels.answers import AuditRecord, ListedKey
+
+SILENCE = 60.0
+"""Seconds to wait for the next bytes of a backup."""
 
 _read_service = msgspec.json.Decoder(Service)
 _read_readiness = msgspec.json.Decoder(Readiness)
@@ -75,6 +80,21 @@ class ServiceCalls(Calls):
         async for part in self._connection.list(_read_audit, "/-/audit", query, on="before"):
             for each in part.records:
                 yield each
+
+    async def backup(self) -> AsyncGenerator[bytes, None]:
+        """Yield a backup of all that the service keeps, a tar archive, as it is made.
+
+        It is whole if this ends without an error, and is not begun anew if it breaks off. Needs the right of an
+        administrator; raises RequestRefused if the service's store makes none, and ServerUnavailable while it sends
+        another one.
+        """
+        async with self._connection.stream("/-/backup", {}, {"accept": TAR.decode()}, silence=SILENCE) as response:
+            kind = response.headers.get("content-type", "nothing").partition(";")[0]
+            if kind != TAR.decode():
+                self._connection.refuse(f"it sent {truncate(kind)} for a backup")
+            with self._connection.reaching(SILENCE):
+                async for piece in response.aiter_raw():
+                    yield piece
 
     async def metrics(self) -> str:
         """Return what the service counts, as text for Prometheus."""

@@ -85,5 +85,6 @@ class Client(Blocking[AsyncClient]):
     keys = blocking_iterator(AsyncClient.keys, PAGE_ENTRIES)
     revoke = blocking(AsyncClient.revoke)
     audit = blocking_iterator(AsyncClient.audit, PAGE_ENTRIES)
+    backup = blocking_iterator(AsyncClient.backup)
     metrics = blocking(AsyncClient.metrics)
     openapi = blocking(AsyncClient.openapi)

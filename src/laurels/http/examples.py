@@ -372,6 +372,14 @@ WALKTHROUGH = (
         ),
     ),
     Example(
+        "back_up",
+        "A backup is no JSON",
+        "/-/backup",
+        406,
+        _problem(406, "There is only application/x-tar here: ask for that, or for */*, in Accept."),
+        header=("Accept", "application/json"),
+    ),
+    Example(
         "define",
         "A board with a guard",
         "/-/boards/dungeon",

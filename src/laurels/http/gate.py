@@ -21,6 +21,7 @@ from msgspec import Struct, field
 from laurels.access.principal import ANYBODY, Principal
 from laurels.errors import Forbidden, Unauthenticated
 from laurels.http.access import Later
+from laurels.http.backups import Backups
 from laurels.http.messages import ErrorResponse, Request, Response
 from laurels.http.operation import Operation
 from laurels.http.turns import Turns
@@ -50,6 +51,8 @@ class Context(Struct, frozen=True, gc=False):
     hub: Hub | None = None
     """Who looks on."""
     turns: Turns = field(default_factory=Turns)
+    backups: Backups = field(default_factory=Backups)
+    """Those that are being sent."""
     ancestors: bytes = b"'self'"
     """The pages that may have one of ours in a frame, as a policy says so."""
 

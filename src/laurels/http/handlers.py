@@ -21,8 +21,9 @@ from laurels.entries import checked_name
 from laurels.errors import NoAccessFile
 from laurels.http.access import refusal
 from laurels.http.audited_state import show_standing, show_standings
+from laurels.http.backups import format_file_name
 from laurels.http.headers import REPRESENTATION, revalidated, tag_of
-from laurels.http.messages import NO_CONTENT, Response
+from laurels.http.messages import NO_CONTENT, TAR, Response, StreamingResponse
 from laurels.http.permitted_boards import find_permitted_boards
 from laurels.http.reads import find_board
 from laurels.http.standings import standing_in_full
@@ -299,6 +300,19 @@ async def show_landing(_: Context, request: Request) -> Response:
 async def check_health(_: Context) -> Response:
     """Answer while the process does."""
     return HEALTHY
+
+
+async def back_up(context: Context) -> StreamingResponse:
+    """Answer with a backup of everything, while it is made."""
+    backup = context.boards.store.backup()
+    name = format_file_name(datetime.fromtimestamp(context.boards.now(), UTC))
+    return StreamingResponse(
+        200,
+        content_type=TAR,
+        headers=((b"content-disposition", b'attachment; filename="%b"' % name.encode()),),
+        chunks=partial(context.backups.send, backup),
+        starts_with_first=True,
+    )
 
 
 async def check_ready(context: Context) -> Response:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from laurels.tracing import Trace
 
@@ -17,6 +17,7 @@ JSON = b"application/json"
 HTML = b"text/html"
 PROBLEM = b"application/problem+json"
 EVENTS = b"text/event-stream"
+TAR = b"application/x-tar"
 
 PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
@@ -111,12 +112,26 @@ class ErrorResponse(Response, frozen=True, gc=False):
     """Why, in one word, as the metrics count it."""
 
 
+class Chunks(Protocol):
+    """The parts of a body as they are made, such as an asynchronous generator."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def __anext__(self) -> Awaitable[bytes]: ...
+
+    def aclose(self) -> Awaitable[None]:
+        """Make no more of them, and release what that took."""
+
+
 class StreamingResponse(Response, frozen=True, kw_only=True):
     """A response whose body is sent as it is made.
 
-    ``chunks`` is called once for the generator, which is closed when the client leaves. HEAD gets the head alone. An
-    operation that answers so is not inline, unless adapters can send the answer without a task.
+    ``chunks`` is called once for the generator, which is closed when the client leaves. What it raises breaks the
+    answer off, so that nobody takes it for a whole one. HEAD gets the head alone. An operation that answers so is not
+    inline, unless adapters can send the answer without a task.
     """
 
     is_inline: ClassVar[bool] = False
-    chunks: Callable[[], AsyncGenerator[bytes, None]]
+    chunks: Callable[[], Chunks]
+    starts_with_first: bool = False
+    """Whether the head waits for the first chunk, so that an error before that is answered as any other is."""

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from laurels.http.examples import WALKTHROUGH
 from laurels.http.fields import FIELDS
-from laurels.http.messages import DEFAULT_ORIGIN, JSON, PHRASES, PROBLEM
+from laurels.http.messages import DEFAULT_ORIGIN, JSON, PHRASES, PROBLEM, TAR
 from laurels.http.operations import ABOUT, ANY_REQUEST, OF_CREDENTIALS, STATUSES, TAGS
 from laurels.http.problems import Problem
 from laurels.version import __version__
@@ -39,6 +39,8 @@ SENT = {
 No schema says a default by JSON Schema's own word, because generators of clients make of it what must be sent.
 """
 _REF = "#/components/schemas/{name}"
+_DOCUMENTS: dict[bytes, Schema] = {JSON: {"type": "object"}, TAR: {"type": "string", "format": "binary"}}
+"""The schemas of documents that are no text."""
 
 
 class Example(Struct, frozen=True):
@@ -163,6 +165,7 @@ CONCERNS = {"all boards": ", on all boards", "permitted boards": ", and shows th
 
 HEADERS = {
     "Preference-Applied": "What was done of `Prefer`.",
+    "Content-Disposition": "The name of the file that it is to be kept in, with the time.",
     "ETag": "The tag of the definition, for `If-Match`.",
 }
 """What the headers of answers say."""
@@ -245,9 +248,7 @@ def _body(body: Body, examples: Iterable[Sent]) -> RequestBody:
 def _answer(answer: Answer, examples: Iterable[Sent]) -> ResponseObject:
     headers = {name: HeaderObject(HEADERS[name], {"type": "string"}) for name in answer.headers}
     if not answer.bodies:
-        documents = {
-            kind.decode(): MediaType({"type": "object" if kind == JSON else "string"}) for kind in answer.kinds
-        }
+        documents = {kind.decode(): MediaType(_DOCUMENTS.get(kind, {"type": "string"})) for kind in answer.kinds}
         return ResponseObject(answer.about, headers, documents)
     given = _answers(answer.status, examples)
     return ResponseObject(answer.about, headers, {JSON.decode(): MediaType(_schema_of(answer.bodies), given)})

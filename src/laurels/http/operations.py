@@ -22,6 +22,7 @@ from laurels.http.audited_state import (
 from laurels.http.board_page import parse_view, present
 from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
 from laurels.http.handlers import (
+    back_up,
     check_health,
     check_ready,
     define,
@@ -47,7 +48,7 @@ from laurels.http.handlers import (
 from laurels.http.held_scores import list_held, make_run, reject, release
 from laurels.http.hidden_names import hide, list_hidden, show
 from laurels.http.live import parse_views, watch
-from laurels.http.messages import EVENTS, HTML, JSON
+from laurels.http.messages import EVENTS, HTML, JSON, TAR
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     ACCESS_TOKEN,
@@ -641,6 +642,24 @@ OPERATIONS = (
         scope="admin",
         concerns="all boards",
         subject="the audit log",
+    ),
+    Operation(
+        name="back_up",
+        method="GET",
+        path="/-/backup",
+        tag="Service",
+        title="Take a backup",
+        about="Answers with a copy of everything as of one moment, a tar archive, while reads and writes go on. "
+        "`laurels backup` downloads it and checks it, `laurels restore` makes a data directory of it. An answer that "
+        "breaks off has no end, and is no backup. At most one at a time is sent, unless the service is set otherwise.",
+        answers=(Answer(200, "The backup.", headers=("Content-Disposition",), kinds=(TAR,)),),
+        handler=back_up,
+        errors=(*SIMPLE_ERRORS, 422, 503),
+        scope="admin",
+        concerns="all boards",
+        subject="a backup",
+        produces=(TAR,),
+        is_inline=False,
     ),
     Operation(
         name="make_run",

@@ -132,6 +132,7 @@ LIMIT_REASONS = (
     "max_connections",
     "max_client_memory",
     "max_subscribers",
+    "max_backups",
     "max_audit",
     "max_boards",
     "max_periods",
@@ -206,6 +207,6 @@ def too_large(limit: int) -> HTTPError:
     )
 
 
-def overloaded(detail: str, setting: str) -> HTTPError:
-    """Return the error for a limit of the server that is reached for the moment; ``setting`` sets it."""
-    return HTTPError(503, detail, headers=((b"retry-after", b"1"),), setting=setting)
+def overloaded(detail: str, setting: str, retry_after: int = 1) -> HTTPError:
+    """Return the error for a limit of the server that is reached now, which ``setting`` sets; times are in seconds."""
+    return HTTPError(503, detail, headers=((b"retry-after", b"%d" % retry_after),), setting=setting)

@@ -24,6 +24,7 @@ from laurels.access.principal import ANYBODY, Principal
 from laurels.entries import RESERVED
 from laurels.errors import BadName, Forbidden, TooManyRequests, Unauthenticated, truncate
 from laurels.http.auditing import Auditor, Watch
+from laurels.http.backups import Backups
 from laurels.http.gate import OPEN_GATE, Context, Gate
 from laurels.http.live import show_credential
 from laurels.http.messages import Request, Response, StreamingResponse
@@ -114,13 +115,15 @@ class _Node:
 class Routes:
     """Every operation over one set of boards, behind one gate. A later operation takes the place of one before."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it is made of
         self,
         boards: Boards,
         operations: Sequence[Operation] = OPERATIONS,
         gate: Gate = OPEN_GATE,
         auditor: Auditor | None = None,
         hub: Hub | None = None,
+        *,
+        backups: Backups | None = None,
     ) -> None:
         """Serve operations; without an auditor the audit log is in the log of the process."""
         self.hub = hub or Hub(boards)
@@ -134,6 +137,7 @@ class Routes:
             access=gate.access,
             auditor=self._auditor,
             hub=self.hub,
+            backups=backups or Backups(),
             ancestors=gate.ancestors,
         )
         self.open_context = self._context if gate.is_open else None

@@ -445,6 +445,9 @@ class Capabilities(Struct, frozen=True):
     guarding: bool = True
     """A definition may have a guard. Without it a submission with an operator of its own, too, raises NotKept."""
 
+    backups: bool = False
+    """The store makes backups of itself. Without it :meth:`Store.backup` raises NotKept."""
+
     partitioning: bool = False
     """A definition may spread a board over partitions; ``one_state`` does not hold for it then."""
 
@@ -511,6 +514,8 @@ class Store(ABC):
     nothing: it is called again with the board as it is defined now."""
     reads_at_once: ClassVar[int] = 1
     """How many reads take little longer than one, if they are begun together; 1 if a read waits for nothing."""
+    instead_of_backups: ClassVar[str] = "Copy its boards with `laurels export` or `laurels move`."
+    """What an operator does who would take a backup, and cannot."""
     is_closed = False
     meters: SharedMeters | None = None
     """Those that all processes over the store share, if it has such."""
@@ -861,6 +866,18 @@ class Store(ABC):
 
     async def learn(self, name: str = "") -> None:  # noqa: B027 - likewise
         """Know how a board is defined now, or without a name which boards are, and how."""
+
+    # Copies of everything, with the capability backups
+
+    def backup(self) -> AsyncGenerator[bytes, None]:
+        """Return a backup of all that the store keeps, as :mod:`laurels.backup` reads it, to be iterated over once.
+
+        It is of one moment after its first chunk, and whole when its last one was taken; meanwhile reads and writes go
+        on. It is closed if it is not read to its end. Raises NotKept at once without ``backups``; its steps raise
+        BackupAbandoned if the store cannot wait for its reader any longer, and StoreErrors.
+        """
+        self._check_open()
+        raise NotKept("make backups", advice=f" {self.instead_of_backups}")
 
     # The store itself
 

@@ -12,7 +12,7 @@ from laurels.backup.tar import END_OF_ARCHIVE, tar_member
 from laurels.stores.embedded.copying import JournalReader, SnapshotCopy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterator
+    from collections.abc import AsyncGenerator, Generator, Iterator
 
     from laurels.stores.embedded.copying import Source
 
@@ -46,7 +46,7 @@ def _whole(name: str, content: bytes, seconds: int) -> Iterator[bytes]:
     return tar_member(name, len(content), (content,), seconds)
 
 
-async def read_ahead(stream: Generator[bytes]) -> AsyncIterator[bytes]:
+async def read_ahead(stream: Generator[bytes]) -> AsyncGenerator[bytes, None]:
     """Yield what a blocking stream has, read in a thread of its own; if the caller leaves early, it is closed there."""
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, "laurels-backup")

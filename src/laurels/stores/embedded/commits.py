@@ -404,6 +404,7 @@ class Commits:
         An unexpected error is handed to the loop: in this thread nobody would see it, and all would wait for ever.
         """
         is_broken = self._is_halted or self.broken is not None
+        before = self.failure
         try:
             if batch is not None:
                 if not is_broken:
@@ -413,12 +414,20 @@ class Commits:
                 self.failure = self._look() if self.failure is None else self._commit(PROBE)
             if is_broken:
                 return None
+            if str(self.failure) != str(before):
+                self._log_failure()
             wait = None if self.failure is not None else self._files.compaction.step()
             return PROBE_SECONDS if wait is None else min(wait, PROBE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - see above
             self._is_halted = True  # at once: what is already in the queue must not be written after this
             self._loop.call_soon_threadsafe(self._break, error, batch)
             return None
+
+    def _log_failure(self) -> None:
+        if self.failure is None:
+            _log.warning("The journal can be written again: submits are taken")
+        else:
+            _log.error("The journal cannot be written, and submits are refused until it can: %s", self.failure)
 
     def _commit_batch(self, batch: Batch) -> Failure | None:
         self.figures.begin()

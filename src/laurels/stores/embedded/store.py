@@ -103,7 +103,7 @@ from laurels.stores.embedded.watch import ClockWatch
 from laurels.stores.neighbours import places_around
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laurels.definition import Guard, Runs
@@ -132,7 +132,7 @@ def _ignore(_: int) -> None:
 class EmbeddedStore(Store):
     """A store with a data directory of its own."""
 
-    capabilities = Capabilities(durable=True)
+    capabilities = Capabilities(durable=True, backups=True)
     waits_inline = True
 
     def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits, source: Source) -> None:
@@ -736,7 +736,8 @@ class EmbeddedStore(Store):
         )
         return list(islice(found, limit))
 
-    def backup(self) -> AsyncIterator[bytes]:
+    def backup(self) -> AsyncGenerator[bytes, None]:
+        self._check_open()
         return read_ahead(stream_backup(self.source))
 
     def watch(self, board: str, changed: Callable[[], object] | None) -> bool:

@@ -132,6 +132,9 @@ class RedisStore(Store):
     """A store that keeps its boards in one database of Redis."""
 
     capabilities = Capabilities(durable=False, partitioning=True)
+    instead_of_backups = (
+        "Copy its boards with `laurels export` or `laurels move`, or keep what Redis itself writes, its RDB or AOF."
+    )
     waits_inline = True
     shares_definitions = True
     reads_at_once = 32
