@@ -68,6 +68,7 @@ class Function(Construct):
     ) -> None:
         super().__init__(scope, id_)
         full_name = f"{settings.name}-{name}"
+        self.seconds = seconds
         self.log_group = own_log_group(self, "Logs", name=f"/aws/lambda/{full_name}", settings=settings)
         role = own_role(
             self,

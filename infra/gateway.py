@@ -58,6 +58,7 @@ SENT_TYPES = (
 ALWAYS = {name.decode().title(): f"'{value.decode()}'" for name, value in ON_EVERY_ANSWER}
 """Headers of every answer, in the gateway's quotes."""
 LOGGED = {
+    "stage": "$context.stage",
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
     "method": "$context.httpMethod",
@@ -87,6 +88,7 @@ class Gateway(Construct):
     def __init__(self, scope: Construct, id_: str, *, functions: Functions, settings: Settings) -> None:
         super().__init__(scope, id_)
         self._settings = settings
+        self.access_log = own_log_group(self, "AccessLogs", name=f"/aws/apigateway/{settings.name}", settings=settings)
         self.api = self._made_api()
         self._validator = self.api.add_request_validator(
             "Validator",
@@ -114,7 +116,6 @@ class Gateway(Construct):
 
     def _made_api(self) -> apigateway.RestApi:
         settings = self._settings
-        access = own_log_group(self, "AccessLogs", name=f"/aws/apigateway/{settings.name}", settings=settings)
         api = apigateway.RestApi(
             self,
             "Api",
@@ -124,7 +125,7 @@ class Gateway(Construct):
             cloud_watch_role=False,
             deploy_options=apigateway.StageOptions(
                 stage_name=settings.stage_name,
-                access_log_destination=apigateway.LogGroupLogDestination(access),
+                access_log_destination=apigateway.LogGroupLogDestination(self.access_log),
                 access_log_format=apigateway.AccessLogFormat.custom(msgspec.json.encode(LOGGED).decode()),
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 data_trace_enabled=False,

@@ -94,6 +94,13 @@ TopicArn = Annotated[
 Address = Annotated[
     str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z", description="It is an e-mail address, as in ops@game.example.")
 ]
+Percent = Annotated[
+    float, Meta(gt=0, le=100, description="It is a percentage, over 0 and at most 100, as in 1 or 0.5.")
+]
+Milliseconds = Annotated[
+    int, Meta(ge=1, le=29_000, description="It is a whole number of milliseconds from 1 to 29000.")
+]
+Requests = Annotated[int, Meta(ge=1, le=1_000_000, description="It is a whole number of requests from 1 to 1000000.")]
 Architecture = Annotated[Literal["arm64", "x86_64"], Meta(description="It is arm64 or x86_64.")]
 PythonRuntime = Annotated[Runtime, Meta(description=f"It is a Python of Lambda's: {', '.join(RUNTIMES)}.")]
 StoreName = Annotated[
@@ -200,6 +207,11 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     log_retention_days: Retention
     alarm_topic_arn: TopicArn | None = None
     alarm_email: Address | None = None
+    alarm_failed_percent: Percent = 1
+    alarm_refused_percent: Percent = 20
+    alarm_throttled_percent: Percent = 5
+    alarm_latency_ms: Milliseconds = 1000
+    alarm_min_requests: Requests = 100
     manage_cache: Flag | None = None
     rotate_key_days: Days | None = None
     live: Flag | None = None
@@ -260,8 +272,6 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
         """The environment of every function."""
         return {
             "LAURELS_STAGE": self.stage_name,
-            "POWERTOOLS_SERVICE_NAME": "laurels",
-            "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
             "POWERTOOLS_LOG_LEVEL": "INFO" if self.is_lasting else "DEBUG",
         }
 

@@ -38,6 +38,7 @@ class LaurelsStack(Stack):
             self,
             "Monitoring",
             stage=gateway.api.deployment_stage,
+            access_log=gateway.access_log,
             routes=functions.all,
             others=self._add_optional(settings),
             cache_name=valkey.name if valkey else None,

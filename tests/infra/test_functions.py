@@ -65,8 +65,6 @@ def test_environment(dev: Synthesized) -> None:
         "LAURELS_STAGE": "dev",
         "LAURELS_TTL_SECONDS": "604800",
         "POWERTOOLS_LOG_LEVEL": "DEBUG",
-        "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
-        "POWERTOOLS_SERVICE_NAME": "laurels",
     }
 
 

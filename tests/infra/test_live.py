@@ -11,7 +11,7 @@ from infra.answers import LIVE_ROUTES
 from infra.errors import SettingRefused
 from infra.gateway import LIVE_SHARE
 from infra.settings import read
-from laurels.serverless.live import UNTOLD
+from laurels.serverless.metrics import UNTOLD_SUBMITS
 from tests.infra.conftest import STAGES, Synthesized
 
 if TYPE_CHECKING:
@@ -92,11 +92,8 @@ def test_who_begins_to_listen_keeps_no_submit_out(live: Synthesized) -> None:
 def test_alarm(live: Synthesized) -> None:
     """Submits that nobody was told of raise an alarm on the metric that the function sends."""
     alarm = live.one("CloudWatch::Alarm", AlarmName="laurels-live-live")
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("Laurels", UNTOLD, "Sum")
-    dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
-    assert dimensions.keys() == {"service", "stage", "function_name"}
-    assert (dimensions["service"], dimensions["stage"]) == ("laurels", "live")
-    assert "SubmitScore" in json.dumps(dimensions["function_name"])
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("Laurels", UNTOLD_SUBMITS.name, "Sum")
+    assert alarm["Dimensions"] == [{"Name": "stage", "Value": "live"}]
 
 
 def test_rotated_key_publishes(live: Synthesized) -> None:
@@ -109,7 +106,9 @@ def test_without_it_nothing_is_other(tmp_path: Path, dev: Synthesized) -> None:
     off = Synthesized(tmp_path, {"live": "false"})
     assert off.file.read_bytes() == dev.file.read_bytes()
     assert not [
-        word for word in (b"LAURELS_LIVE", UNTOLD.encode(), b'"PathPart": "-"') if word in dev.file.read_bytes()
+        word
+        for word in (b"LAURELS_LIVE", UNTOLD_SUBMITS.name.encode(), b'"PathPart": "-"')
+        if word in dev.file.read_bytes()
     ]
 
 

@@ -16,10 +16,12 @@ from tests.access.ways import KeyRing, serving
 from tests.newcomer import ROOT, environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.local.conftest import Stack
+
+    Trying = Callable[..., tuple[int, list[str]]]
 
 NAMES = [check.name for check in smoke.list_checks("b")]
 
@@ -54,47 +56,64 @@ def wrong() -> Iterator[str]:
             thread.join()
 
 
-def try_out(*words: str, **variables: str) -> tuple[int, list[str]]:
+def try_out(*words: str) -> tuple[int, list[str]]:
     """Run it as the workflow does, by a Python that has none of our packages; return its status, and what it wrote."""
     python = [sys.executable, "-S", "-m", "infra.smoke", *words]
-    done = subprocess.run(
-        python, cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(python, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, (done.stdout or done.stderr).splitlines()
 
 
+@pytest.fixture
+def try_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Trying:
+    """Return what runs it in this process, and returns its status, and what it wrote."""
+
+    def try_out(*words: str) -> tuple[int, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["smoke", *words])
+        with pytest.raises(SystemExit) as ended:
+            smoke.main()
+        assert isinstance(ended.value.code, int)
+        said = capsys.readouterr()
+        return ended.value.code, (said.out or said.err).splitlines()
+
+    return try_out
+
+
 @pytest.mark.slow
-def test_right_stage(stack: Stack) -> None:
+def test_right_stage(stack: Stack, try_here: Trying) -> None:
     """Each check of a stage that is right is named, and succeeds; a slash after the address is none of the path."""
-    assert try_out(f"{stack.url}/") == (0, [f"ok     {name}" for name in NAMES])
+    all_right = (0, [f"ok     {name}" for name in NAMES])
+    assert try_out(f"{stack.url}/") == all_right
+    assert try_here(f"{stack.url}/") == all_right
 
 
-def test_key_is_shown(tmp_path: Path) -> None:
+def test_key_is_shown(tmp_path: Path, try_here: Trying, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage that asks for a key is right with the one in the environment, and wrong without."""
     ring = KeyRing()
     ring.add("smoke", ["read", "submit"])
     with serving(tmp_path / "data", ring.write(tmp_path / "access.toml")) as server:
-        assert try_out(server.url, LAURELS_KEY=ring.secrets["smoke"])[0] == 0
-        assert try_out(server.url)[0] == 1
+        assert try_here(server.url)[0] == 1
+        monkeypatch.setenv("LAURELS_KEY", ring.secrets["smoke"])
+        assert try_here(server.url)[0] == 0
 
 
-def test_wrong_stage() -> None:
+def test_wrong_stage(try_here: Trying) -> None:
     """Each check that fails says what was answered."""
     with wrong() as url:
-        status, lines = try_out(url)
+        status, lines = try_here(url)
     assert status == 1
     assert lines == [f"failed {name}: 200 b'[]'" for name in NAMES]
 
 
-def test_no_stage() -> None:
+def test_no_stage(try_here: Trying, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does not answer in time is not ready, with the reason."""
-    status, (line,) = try_out("http://127.0.0.1:9", "--wait", "0.1")
+    monkeypatch.setattr(smoke, "PAUSE_SECONDS", 0.01)
+    status, (line,) = try_here("http://127.0.0.1:9", "--wait", "0.1")
     assert status == 1
     assert line.startswith("failed the stage is not ready: 0 b'<urlopen error")
 
 
-def test_no_address() -> None:
+def test_no_address(try_here: Trying) -> None:
     """What is no address is refused before anything is sent."""
-    status, lines = try_out("file:///etc/passwd")
+    status, lines = try_here("file:///etc/passwd")
     assert status == 2
     assert "begins with https://" in lines[-1]

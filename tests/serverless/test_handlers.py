@@ -153,20 +153,6 @@ def test_one_line_a_request(execution: Execution) -> None:
     assert len({line["function_request_id"] for line in lines}) == 2
 
 
-def test_metrics(execution: Execution) -> None:
-    """Each request is counted by its status and timed; the first is counted as a cold start too."""
-    for _ in range(2):
-        execution.invoke("get_standing", STANDING)
-    first, second = execution.metrics
-    assert first["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Laurels"
-    assert first["stage"] == "dev"
-    assert first["function_name"] == "laurels-test"
-    assert first["Answers"] == [1.0]
-    assert first["ColdStart"] == [1.0]
-    assert second["Status200"] == [1.0]
-    assert "ColdStart" not in second
-
-
 @pytest.mark.parametrize(("stage", "lines"), [("prod", 0), ("dev", 1)])
 def test_names_are_logged_only_outside_production(
     settings: dict[str, str], tmp_path: Path, stage: str, lines: int

@@ -119,6 +119,7 @@ async def test_full_disk(store: EmbeddedStore, volume: Path) -> None:
     refused = await submit_until_refused(store)
     with pytest.raises(StoreUnavailable, match="full"):
         await store.ready()
+    assert (store.measure()["commit_failing"], store.measure()["commit_failures"]) == (True, 1)
     assert await store.standing(KART, f"player-{refused}") is None
     assert await store.count(KART) == refused
 
@@ -226,7 +227,9 @@ async def test_compaction_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFix
     damage = disk.flip(tmp_path / "data/boards.db", 70_000)
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, lambda: "boards.db is damaged" in caplog.text)
-    assert store.measure()["compaction_failing"]
+    figures = store.measure()
+    assert (figures["compaction_failing"], figures["compactions"]) == (True, 1)
+    assert figures["compaction_failures"]
     assert "could not be compacted" in store.warnings()[-1]
     assert (tmp_path / "data/boards.db").read_bytes() == damage
     await store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -10,6 +11,7 @@ from urllib3.exceptions import HTTPError
 from laurels.access.issuers import FETCH_HEADERS, FETCHED_BYTES
 from laurels.errors import KeysUnreadable
 from laurels.limits import format_size
+from laurels.serverless.segments import subsegment
 from laurels.tracing import trace_headers
 
 FETCH_SECONDS = 4.0
@@ -31,7 +33,7 @@ async def fetch(url: str) -> bytes:
 
 def _get(url: str) -> bytes:
     try:
-        with urllib3.PoolManager() as pool:
+        with subsegment(urlsplit(url).hostname or "issuer", namespace="remote"), urllib3.PoolManager() as pool:
             answer = pool.request(
                 "GET",
                 url,

@@ -25,6 +25,7 @@ from laurels.serverless.errors import BadSetting
 from laurels.serverless.live import Live
 from laurels.serverless.parameters import Connecting
 from laurels.serverless.telemetry import Telemetry
+from laurels.tracing import read_traceparent
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -47,6 +48,7 @@ class Function:
         # By its name, so that an asset has only what its own store needs.
         module = "laurels.serverless.valkey" if settings.store else "laurels.serverless.momento"
         self._opened: Opened = load(f"{module}:open_store")(settings, connect)
+        self._telemetry.observe(self._opened.store, "valkey" if settings.store else "momento")
         self._boards = Boards(self._opened.store, _read_boards(settings))
         self._is_declared = False
         cors = Cors([settings.cors_origin] if settings.cors_origin else [])
@@ -55,7 +57,7 @@ class Function:
             self._access = ParameterAccess(settings.access_parameter, connect, is_isolated=settings.store is not None)
         allowing = cors if settings.cors_origin else None
         gate = Gate(origin=cors.check, cors=allowing, access=self._access, ancestors=cors.ancestors)
-        live = Live(self._opened, self._telemetry.count)
+        live = Live(self._opened, self._telemetry.count_untold)
         self._routes = Routes(self._boards, (*OPERATIONS, *WEB_FILES, *live.operations), gate)
 
     def warm(self) -> None:
@@ -86,17 +88,19 @@ class Function:
             await self._access.refresh()
         return await self._routes.answer(request)
 
-    def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one event of API Gateway."""
-        self._telemetry.begin(context)
+    def answer(self, event: dict[str, Any], context: LambdaContext, operation: str) -> dict[str, Any]:
+        """Answer one event of API Gateway to the function of an operation."""
         request: Request | None = None
         begun = time.monotonic()
-        try:
-            request = gateway.read_event(event)
-            response = self._loop.run_until_complete(self._answer(request))
-        except Exception as error:  # noqa: BLE001 - an adapter's outermost part
-            response = self._routes.gate.release(None, None, failure(error), 0)
-        self._telemetry.record(request, response.status, (time.monotonic() - begun) * 1e3)
+        with self._telemetry.invocation(context, operation) as part:
+            try:
+                request = gateway.read_event(event)
+                self._telemetry.take_over(read_traceparent(request.headers.get(b"traceparent")))
+                response = self._loop.run_until_complete(self._answer(request))
+            except Exception as error:  # noqa: BLE001 - an adapter's outermost part
+                response = self._routes.gate.release(None, None, failure(error), 0)
+            part.mark_status(response.status)
+            self._telemetry.record(operation, request, response.status, (time.monotonic() - begun) * 1e3)
         return gateway.format_response(response, request.method if request else "GET")
 
 

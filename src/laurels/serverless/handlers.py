@@ -19,14 +19,14 @@ function.warm()
 
 def submit_score(event: dict[str, Any], context: LambdaContext) -> Answer:
     """Answer ``POST /{board}/{name}``."""
-    return function.answer(event, context)
+    return function.answer(event, context, "submit_score")
 
 
 def get_standing(event: dict[str, Any], context: LambdaContext) -> Answer:
     """Answer ``GET /{board}/{name}``."""
-    return function.answer(event, context)
+    return function.answer(event, context, "get_standing")
 
 
 def get_leaderboard(event: dict[str, Any], context: LambdaContext) -> Answer:
     """Answer ``GET /{board}``."""
-    return function.answer(event, context)
+    return function.answer(event, context, "get_leaderboard")

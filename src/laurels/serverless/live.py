@@ -19,6 +19,7 @@ from laurels.http.live import place_view
 from laurels.http.messages import Response
 from laurels.http.operations import LIVE, READ, SUBMIT
 from laurels.http.wire import encode
+from laurels.serverless.segments import subsegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,8 +34,6 @@ log = logging.getLogger(__name__)
 
 OWN = b"connect-src 'self'"
 """What the policy of a page says of where it connects to."""
-UNTOLD = "UntoldSubmits"
-"""The metric of submits that counted and were not told."""
 
 
 class Topic(Struct, frozen=True, rename="camel"):
@@ -58,12 +57,15 @@ class Topics(Struct, frozen=True):
 
 
 class Live:
-    """The operations of a function that tells of submits, or of one that lets listen; ``count`` adds to a metric."""
+    """The operations of a function that tells of submits, or of one that lets listen.
 
-    def __init__(self, opened: Opened, count: Callable[[str], object]) -> None:
+    ``count_untold`` counts a submit that nobody was told of.
+    """
+
+    def __init__(self, opened: Opened, count_untold: Callable[[], object]) -> None:
         self._publisher = opened.publisher
         self._subscriptions = opened.subscriptions
-        self._count = count
+        self._count_untold = count_untold
 
     @property
     def operations(self) -> Sequence[Operation]:
@@ -82,10 +84,11 @@ class Live:
         response = await SUBMIT.handler(context, board, name, sent, *rest)
         assert self._publisher is not None  # noqa: S101 - or this is not the handler
         try:
-            await self._publisher.publish(board, name, sent[0])
+            with subsegment("Momento", namespace="remote", call="publish"):
+                await self._publisher.publish(board, name, sent[0])
         except StoreError as error:
             log.warning("A submit was not told: %s", error)
-            self._count(UNTOLD)
+            self._count_untold()
         return response
 
     async def read(self, *arguments: Any) -> Response:
@@ -101,6 +104,7 @@ class Live:
         for view in views:
             place_view(context.boards, board, view)
         assert self._subscriptions is not None  # noqa: S101 - or this is not the handler
-        given = await self._subscriptions.subscribe(board)
+        with subsegment("Momento", namespace="remote", call="subscribe"):
+            given = await self._subscriptions.subscribe(board)
         expires = datetime.fromtimestamp(given.expires, UTC)
         return Response(200, encode(Topics(Topic(given.endpoint, given.cache, given.topic, given.token, expires))))

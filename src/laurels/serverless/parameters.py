@@ -23,6 +23,7 @@ from botocore.session import Session
 
 from laurels.errors import ParameterUnreadable
 from laurels.serverless.errors import ParameterNotWritten
+from laurels.serverless.segments import subsegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,8 @@ class Connecting:
 def parameter(name: str, client: Callable[[], Any] = connect_ssm) -> str:
     """Return the decrypted value of a parameter; raise ParameterUnreadable if it cannot be read."""
     try:
-        value: str = client().get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        with subsegment("SSM", namespace="aws", call="GetParameter", parameter=name):
+            value: str = client().get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
     except (BotoCoreError, ClientError) as error:
         raise ParameterUnreadable(name, str(error)) from error
     except (LookupError, UnicodeDecodeError) as error:
@@ -75,7 +77,8 @@ def parameter(name: str, client: Callable[[], Any] = connect_ssm) -> str:
 def secret(name: str, client: Callable[[], Any] = connect_secrets) -> str:
     """Return a secret of Secrets Manager; raise ParameterUnreadable if it cannot be read."""
     try:
-        value: str = client().get_secret_value(SecretId=name)["SecretString"]
+        with subsegment("SecretsManager", namespace="aws", call="GetSecretValue"):
+            value: str = client().get_secret_value(SecretId=name)["SecretString"]
     except (BotoCoreError, ClientError) as error:
         raise ParameterUnreadable(name, str(error)) from error
     return value

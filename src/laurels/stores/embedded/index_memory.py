@@ -42,10 +42,7 @@ class IndexMemory:
     def _ask_some(self) -> None:
         assert self._left is not None  # noqa: S101 - until all have been asked
         some = list(islice(self._left, AT_ONCE))
-        for key in some:
-            index = self._state.get(key)
-            if index is not None:  # else it is gone since
-                self._part += index.nbytes
+        self._part += sum(index.nbytes for index in map(self._state.get, some) if index is not None)  # None: it is gone
         if len(some) == AT_ONCE:
             self._timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._ask_some)
         else:
