@@ -128,7 +128,7 @@ def test_verify_finds_damage(tmp_path: Path) -> None:
         (["restore", "{}/none.tar", "--data", "{}/x"], 1, "none.tar"),
         (["verify", "{}/none"], 1, "There is no backup at"),
         (["serve", "--store", "redis://localhost/0", "--archive", "{}/a"], 1, "--archive is for the embedded store"),
-        (["serve", "--data", "{}/x", "--archive", "ftp://a/b"], 1, "ftp"),
+        (["serve", "--data", "{}/x", "--archive", "ftp://a/b"], 2, "ftp"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None,
 )
