@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
     "laurels.backup.__init__": set[str](),
     "laurels.backup.limits": laurels("limits"),
-    "laurels.backup.parts": laurels("errors"),
+    "laurels.backup.parts": laurels("limits", "clock", "errors"),
     "laurels.backup.tar": laurels("errors"),
     "laurels.backup.reading": laurels("errors", "backup.parts", "backup.tar"),
     "laurels.stores.__init__": set[str](),
@@ -88,8 +88,8 @@ MAY_IMPORT = {
     "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract", "figures") | laurels("tracing"),
     "laurels.backup.places": laurels("limits", "errors", "optional"),
-    "laurels.backup.generations": laurels("errors", "backup.parts", "backup.places"),
-    "laurels.backup.sources": laurels("errors", "backup.parts", "backup.tar", "backup.places", "backup.generations"),
+    "laurels.backup.generations": laurels("clock", "errors", "backup.parts", "backup.places"),
+    "laurels.backup.sources": laurels("clock", "errors", "backup.tar", "backup.places", "backup.generations"),
     "laurels.backup.archive": laurels("clock", "errors", "backup.parts", "backup.places", "backup.generations")
     | laurels("stores.embedded"),
     "laurels.backup.s3": laurels("limits", "errors", "backup.places"),
@@ -128,6 +128,7 @@ MAY_IMPORT = {
     "laurels.cli": BACKUP
     | laurels(
         "audit",
+        "clock",
         "version",
         "visible",
         "limits",

@@ -269,7 +269,7 @@ class Archive:
             return begun
 
     def _remove_old(self, current: str) -> None:
-        """Remove the generations that no time within ``days`` needs, and what is left of copies that failed."""
+        """Remove what no time of the last ``keep`` seconds needs, and what is left of copies that failed."""
         oldest = (time.time() - self._settings.keep) * SECOND
         generations = list_generations(self._place, skip_damaged=True)
         needed = {current} | {
