@@ -110,14 +110,16 @@ MAY_IMPORT = {
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
     | laurels("limits", "access", "optional", "live", "http", "adapters", "tracing"),
+    "laurels.settings": laurels("limits", "errors", "logs", "http", "adapters.limits", "backup.limits")
+    | laurels("stores.contract", "stores.embedded", "stores.redis"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "systemd", "boards_file", "boards", "audit", "live", "figures", "loop_lag", "memory_limit")
-    | laurels("version", "lifetime", "tracing")
+    | laurels("version", "lifetime", "tracing", "settings")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters")
     | BACKUP,
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "stores.redis", "adapters.limits", "adapters")
-    | laurels("assembly"),
+    | laurels("settings", "assembly"),
     "laurels.pytest": laurels("blocking", "client"),
     "laurels.embedded": laurels("clock", "errors", "definition", "boards_file", "boards", "live", "stores.embedded")
     | laurels("http", "blocking", "client"),
@@ -142,7 +144,7 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client")
+    | laurels("momento_local", "settings", "assembly", "crowd", "logs", "tracing", "answers", "client")
     | laurels("backup.places", "backup.reading"),
     "laurels.__init__": laurels("version", "errors", "ranking", "client", "embedded"),
     "laurels.__main__": laurels("cli"),
