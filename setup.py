@@ -22,7 +22,6 @@ COMPILES = not {"dist_info", "egg_info", "sdist"} & {*sys.argv}  # these only li
 
 INDEX = ("laurels.ranking.index", "laurels.ranking.packed")
 SERVICE = (
-    "laurels.distribution",
     "laurels.access.marks",
     "laurels.access.rates",
     "laurels.adapters.request_counts",

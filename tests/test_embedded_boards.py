@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import laurels
-from laurels.assembly import Settings, serving
+from laurels.assembly import serving
 from laurels.embedded import AsyncEmbeddedBoards, EmbeddedBoards
 from laurels.errors import BoardsFileUnusable, DirectoryInUse, NotOnBoard, NotOpenHere
+from laurels.settings import Settings
 from tests.newcomer import ROOT
 from tests.test_readme import blocks
 

@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
     "laurels.backup.__init__": set[str](),
     "laurels.backup.limits": laurels("limits"),
-    "laurels.backup.parts": laurels("errors"),
+    "laurels.backup.parts": laurels("limits", "clock", "errors"),
     "laurels.backup.tar": laurels("errors"),
     "laurels.backup.reading": laurels("errors", "backup.parts", "backup.tar"),
     "laurels.stores.__init__": set[str](),
@@ -88,8 +88,8 @@ MAY_IMPORT = {
     "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract", "figures") | laurels("tracing"),
     "laurels.backup.places": laurels("limits", "errors", "optional"),
-    "laurels.backup.generations": laurels("errors", "backup.parts", "backup.places"),
-    "laurels.backup.sources": laurels("errors", "backup.parts", "backup.tar", "backup.places", "backup.generations"),
+    "laurels.backup.generations": laurels("clock", "errors", "backup.parts", "backup.places"),
+    "laurels.backup.sources": laurels("clock", "errors", "backup.tar", "backup.places", "backup.generations"),
     "laurels.backup.archive": laurels("clock", "errors", "backup.parts", "backup.places", "backup.generations")
     | laurels("stores.embedded"),
     "laurels.backup.s3": laurels("limits", "errors", "backup.places"),
@@ -110,14 +110,16 @@ MAY_IMPORT = {
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
     | laurels("limits", "access", "optional", "live", "http", "adapters", "tracing"),
+    "laurels.settings": laurels("limits", "errors", "logs", "http", "adapters.limits", "backup.limits")
+    | laurels("stores.contract", "stores.embedded", "stores.redis"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "systemd", "boards_file", "boards", "audit", "live", "figures", "loop_lag", "memory_limit")
-    | laurels("version", "lifetime", "tracing")
+    | laurels("version", "lifetime", "tracing", "settings")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters")
     | BACKUP,
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "stores.redis", "adapters.limits", "adapters")
-    | laurels("assembly"),
+    | laurels("settings", "assembly"),
     "laurels.pytest": laurels("blocking", "client"),
     "laurels.embedded": laurels("clock", "errors", "definition", "boards_file", "boards", "live", "stores.embedded")
     | laurels("http", "blocking", "client"),
@@ -128,6 +130,7 @@ MAY_IMPORT = {
     "laurels.cli": BACKUP
     | laurels(
         "audit",
+        "clock",
         "version",
         "visible",
         "limits",
@@ -141,7 +144,7 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd", "logs", "tracing", "answers", "client")
+    | laurels("momento_local", "settings", "assembly", "crowd", "logs", "tracing", "answers", "client")
     | laurels("backup.places", "backup.reading"),
     "laurels.__init__": laurels("version", "errors", "ranking", "client", "embedded"),
     "laurels.__main__": laurels("cli"),

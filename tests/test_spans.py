@@ -39,7 +39,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from laurels.assembly import Settings, serve
+from laurels.assembly import serve
+from laurels.settings import Settings
 from laurels.stores.embedded.journal import Journal
 
 if "full" in sys.argv:

@@ -168,7 +168,8 @@ def test_who_asks(tmp_path: Path) -> None:
 FAULTY = """
 import sys
 from pathlib import Path
-from laurels.assembly import Settings, serve
+from laurels.assembly import serve
+from laurels.settings import Settings
 from laurels.stores.embedded.store import EmbeddedStore
 
 async def fail(*_, **__):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from laurels.adapters.limits import Limits
-from laurels.assembly import Settings, make_application
+from laurels.assembly import make_application
+from laurels.settings import Settings
 from laurels.stores.contract import TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.redis.settings import RedisSettings

@@ -12,19 +12,16 @@ import time
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 import uvicorn
 import uvloop
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from msgspec.structs import replace
 from prometheus_client import ProcessCollector
 
 from laurels.access.marks import Marking
 from laurels.adapters.asgi import Application, OpeningApplication
-from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts, share_counts
 from laurels.adapters.server import (
@@ -41,7 +38,6 @@ from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
 from laurels.audit.file import AuditFile
 from laurels.backup.archive import Archive, ArchiveSettings
-from laurels.backup.limits import ArchiveLimits
 from laurels.backup.places import Directory as DirectoryPlace
 from laurels.backup.places import open_place
 from laurels.boards import Boards
@@ -58,7 +54,6 @@ from laurels.errors import (
     LaurelsError,
     NoArchive,
     OneProcess,
-    OpenWithAccess,
 )
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
@@ -82,17 +77,14 @@ from laurels.http.request_log import log_request
 from laurels.http.web_files import WEB_FILES
 from laurels.http.wire import Batch
 from laurels.lifetime import OPEN, Lifetime, Start, hide_secrets
-from laurels.limits import limits_of
 from laurels.live.hub import Hub
-from laurels.logs import LogFormat, LogLevel, alike, writing_at_once, writing_logs
+from laurels.logs import alike, writing_at_once, writing_logs
 from laurels.loop_lag import LoopLag
 from laurels.memory_limit import measure_memory_limit
 from laurels.optional import load
 from laurels.reloading import Reloading, ignore_hangups
-from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
-from laurels.stores.embedded.capacity import StoreLimits
+from laurels.settings import LOOPBACK, Settings, read_variables
 from laurels.stores.embedded.store import EmbeddedStore
-from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.url import SCHEMES
 from laurels.systemd import notify
 from laurels.tracing import wanted_exporters
@@ -107,10 +99,13 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
+    from laurels.adapters.limits import Limits
+    from laurels.backup.limits import ArchiveLimits
     from laurels.backup.places import Place
     from laurels.figures import Figures
     from laurels.http.gate import Observer, RequestSpans
     from laurels.http.operation import Operation
+    from laurels.stores.contract import Store
     from laurels.workers import Worker
 
     Beside = Callable[[Boards], AbstractAsyncContextManager[None]]
@@ -120,59 +115,8 @@ log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
-LOOPBACK = "127.0.0.1"
 SHUTDOWN_SECONDS = 5
 """How long clients have to take their answers at the end, after the time that a body may take."""
-
-
-class Settings(Struct, frozen=True):
-    """The settings of a server."""
-
-    host: str = LOOPBACK
-    port: int = 8000
-    store: str = "embedded"
-    data: Path = Path("laurels-data")
-    boards: Path | None = None
-    access: Path | None = None
-    """The file that says who may do what; without it anybody may do everything."""
-    open: bool = False
-    """Whether anybody may who reaches the service from elsewhere: what has no access file must say so."""
-    order: Order | None = None
-    ttl_seconds: TTLSeconds = TTL_SECONDS
-    allowed_hosts: tuple[str, ...] = ()
-    """The names that requests may ask for, ``localhost`` for all that are of this machine alone; without any, all."""
-    trusted_proxies: tuple[str, ...] = ()
-    """The addresses and networks of proxies that are believed when they say where a request came from."""
-    cors_origins: tuple[str, ...] = ()
-    """Which pages of other origins may use the service."""
-    metrics: bool = True
-    log_requests: bool = False
-    log_format: LogFormat = "text"
-    log_level: LogLevel = "info"
-    audit_log: Path | None = None
-    """The file of the audit log; without it that is in the log of the process."""
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    """The key to the certificate, if it is not in the same file."""
-    workers: int = 1
-    """How many processes serve; more than one only if the store allows it."""
-    redis: RedisSettings = RedisSettings()
-    archive: str | None = None
-    """Where the embedded store is archived: a directory, or a URL of S3."""
-    archive_limits: ArchiveLimits = ArchiveLimits()
-    store_limits: StoreLimits = StoreLimits()
-    limits: Limits = Limits()
-
-    def __post_init__(self) -> None:
-        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened.
-
-        Raises OpenWithAccess as well.
-        """
-        if self.open and self.access is not None:
-            raise OpenWithAccess
-        AllowedHosts(self.allowed_hosts)
-        TrustedProxies(self.trusted_proxies)
-        Cors(self.cors_origins)
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile, clock: Clock) -> Store:
@@ -275,7 +219,7 @@ async def open_routes(
             opened.push_async_callback(audit.close)
         auditor = Auditor(audit)
         opened.push_async_callback(auditor.settle)
-        store = await _open_kept(settings, file, clock, opened, is_traced=spans is not None)
+        store = await _open_store(settings, file, clock, opened, is_traced=spans is not None)
         _say_what_is_lost(kind, store, crew)
         if access is not None:
             access.begin_fetching()
@@ -416,7 +360,7 @@ async def _open_spans(opened: AsyncExitStack) -> RequestSpans | None:
     return spans
 
 
-async def _open_kept(
+async def _open_store(
     settings: Settings, file: BoardsFile, clock: Clock, opened: AsyncExitStack, *, is_traced: bool
 ) -> Store:
     kind, place = _store(settings.store)
@@ -664,21 +608,7 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format", "log_level", "tls_cert", "tls_key", "workers"}  # which the server has itself
-    lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
-    limits = {"store_limits", "limits", "redis", "archive_limits"}
-    names = set(Settings.__struct_fields__) - own - set(lists) - limits
-    given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
-    settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
-    store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
-    archive_limits = ArchiveLimits(**_limits_given(ArchiveLimits, "archive_"))
-    redis = msgspec.convert(_redis_given(), RedisSettings, strict=False, dec_hook=lambda kind, text: kind(text))
-    several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
-    limited = Limits(**_limits_given(Limits))
-    settings = replace(
-        settings, store_limits=store_limits, archive_limits=archive_limits, redis=redis, limits=limited, **several
-    )
-    return make_application(settings)
+    return make_application(read_variables(os.environ))
 
 
 def make_application(settings: Settings) -> OpeningApplication:
@@ -690,22 +620,3 @@ def make_application(settings: Settings) -> OpeningApplication:
     return OpeningApplication(
         partial(open_routes, settings), is_local=not is_decided, send_timeout=settings.limits.send_timeout
     )
-
-
-def _redis_given() -> dict[str, str]:
-    names = (f"redis_{name}" if name != "allow_eviction" else name for name in RedisSettings.__struct_fields__)
-    given = {name.removeprefix("redis_"): os.environ.get(f"LAURELS_{name.upper()}") for name in names}
-    return {name: value for name, value in given.items() if value}
-
-
-def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:
-    """Return the fields of a struct of limits for which there are variables; raise ValueError for a bad one."""
-    given: dict[str, int] = {}
-    for name, (field, limit, _) in limits_of(kind, prefix).items():
-        variable = f"LAURELS_{name.upper()}"
-        if text := os.environ.get(variable):
-            try:
-                given[field] = limit.read(text)
-            except ValueError as error:
-                raise ValueError(f"{variable} is {text!r}: {error}") from None
-    return given

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 from laurels.access.keys import digest_key, make_key
 from laurels.adapters import gateway
-from laurels.assembly import Settings, open_routes
+from laurels.assembly import open_routes
+from laurels.settings import Settings
 from tests.asking import Reply, ask
 from tests.conftest import started
 from tests.http.conftest import ASGI

@@ -23,7 +23,8 @@ STRICT = """
 import logging, sys
 from pathlib import Path
 from laurels import assembly
-from laurels.assembly import Settings, serve
+from laurels.assembly import serve
+from laurels.settings import Settings
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import NEXT_STAGES, BoardProtocol
 
@@ -48,7 +49,8 @@ TIGHT = """
 import sys
 from pathlib import Path
 from laurels.adapters.limits import Limits
-from laurels.assembly import Settings, serve
+from laurels.assembly import serve
+from laurels.settings import Settings
 serve(Settings(port=0, data=Path(sys.argv[1]), limits=Limits(max_client_memory=2**20)))
 """
 

@@ -11,9 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from laurels.adapters.asgi import Application
-from laurels.assembly import Settings, open_routes
+from laurels.assembly import open_routes
 from laurels.http import Response, Routes
 from laurels.http.operations import STANDING
+from laurels.settings import Settings
 from tests.asking import ask
 from tests.conftest import running, started
 from tests.http.conftest import ASGI

@@ -6,7 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from laurels.assembly import Settings, serving
+from laurels.assembly import serving
+from laurels.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -166,6 +166,8 @@ def make_backup(path: Path) -> bytes:
     async def run() -> bytes:
         store = await EmbeddedStore.open(path, compact_bytes=1000)
         await fill(store, range(300))
+        while not (path / "boards.db").exists():
+            await fill(store, range(30))
         backup = b"".join(await backup_of(store))
         await store.close()
         return backup

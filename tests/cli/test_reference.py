@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from laurels.assembly import Settings
 from laurels.cli import main
 from laurels.http.messages import DEFAULT_ORIGIN
+from laurels.settings import Settings
 from laurels.version import __version__
 
 GROUP = click.Context(main, info_name="laurels")

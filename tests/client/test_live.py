@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.client import AsyncClient, Away, Client, Event, LiveEntry, NotFound, RequestFailed
+from laurels.client import AsyncClient, Client, Disconnected, Event, LiveEntry, NotFound, RequestFailed
 from tests.cli.conftest import board
 from tests.conftest import running
 
@@ -65,8 +65,8 @@ def test_views(server: Server, board: str) -> None:
     with Client(server.url) as client:
         client.submit(board, "v", 2)
         with client.live_events(board, {"endRank": 1, "window": None}, {"name": "v"}) as events:
-            told = [event.told for event in (next(events), next(events)) if isinstance(event, Event)]
-    assert sorted(each.view for each in told) == [0, 1]
+            updates = [event.update for event in (next(events), next(events)) if isinstance(event, Event)]
+    assert sorted(each.view for each in updates) == [0, 1]
 
 
 def test_live_that_is_refused(server: Server, board: str) -> None:
@@ -87,7 +87,7 @@ def test_restart(tmp_path: Path) -> None:
             shown, events = client.live("b"), client.live_events("b", {})
             assert [each.name for each in (await anext(shown)).entries] == ["v"]
             assert isinstance(await anext(events), Event)
-        assert isinstance(await anext(events), Away)
+        assert isinstance(await anext(events), Disconnected)
         with running(tmp_path / "data", "--port", str(server.port)):
             await client.submit("b", "w", 2)
             async with asyncio.timeout(30):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.adapters.request_counts import RequestCounts
-from laurels.assembly import Settings, list_operations
+from laurels.assembly import list_operations
+from laurels.settings import Settings
 from tests.conftest import Server, started
 
 if TYPE_CHECKING:

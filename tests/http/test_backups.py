@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from laurels.adapters.asgi import PIECE_BYTES, Application
-from laurels.assembly import Settings, open_routes
+from laurels.assembly import open_routes
 from laurels.backup.reading import check_passing
+from laurels.settings import Settings
 from laurels.stores.contract import Submission
 from tests.adapters.test_asgi import http as http_scope
 from tests.asking import ask

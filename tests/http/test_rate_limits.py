@@ -194,7 +194,8 @@ scopes = ["read", "submit"]
 SERVE = """
 import sys
 from pathlib import Path
-from laurels.assembly import Settings, serve
+from laurels.assembly import serve
+from laurels.settings import Settings
 serve(Settings(port=0, data=Path(sys.argv[1]), access=Path(sys.argv[2]), trusted_proxies=tuple(sys.argv[3:])))
 """
 WAYS = {"fast": "", "full": "X-Odd: 1\r\n"}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from laurels.boards import Boards
-from laurels.client.live import TOLD, LiveStanding, LiveTable, Messages
+from laurels.client.live import UPDATES, LiveStanding, LiveTable, Messages
 from laurels.definition import Bounds, Definition
 from laurels.errors import BadParameter, LaurelsError
 from laurels.live.hub import Hub
@@ -105,7 +105,7 @@ class Client(Subscriber):
     def put(self, frames: Frames) -> None:
         """Apply events: what comes at a tick, and a page, is what a fresh read gives."""
         for message in self.messages.take(frames.plain):
-            told = msgspec.json.decode(message.data, type=TOLD[message.event])
+            told = msgspec.json.decode(message.data, type=UPDATES[message.event])
             if isinstance(told, LiveStanding):
                 self.standings[told.view] = told
             else:

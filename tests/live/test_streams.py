@@ -19,7 +19,8 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from laurels.access.keys import digest_key, make_key
-from laurels.assembly import Settings, make_application
+from laurels.assembly import make_application
+from laurels.settings import Settings
 from tests.conftest import running, started
 
 if TYPE_CHECKING:

@@ -238,8 +238,7 @@ class Archive:
 
     def _find_newest(self) -> None:
         """Go on with the newest generation, if that can be; what it does not need is held no more."""
-        if not self._is_given_up and self._first_hold.grown > self._source.limit:  # the place has failed for as long
-            self._first_hold.release()
+        if not self._is_given_up and self._first_hold.is_over:  # the place has failed for as long
             self._is_given_up = True
             self._leave_gap("the last start or before")
         found = self._resume()  # after a gap too: the next generation follows it
@@ -330,7 +329,7 @@ class Archive:
                 self._place.delete(part)
 
     def _remove_old(self, current: str) -> None:
-        """Remove the generations that no time that is kept needs, and what is left of copies that failed."""
+        """Remove what no time of the last ``keep`` seconds needs, and what is left of copies that failed."""
         if not self._is_time_known():
             return
         oldest = (time.time() - self._settings.keep) * SECOND

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laurels.backup.parts import (
     BASE,
-    SECOND,
     SEGMENTS,
     SNAPSHOT,
     Base,
@@ -28,6 +27,7 @@ from laurels.backup.parts import (
     decode_segment,
     format_time,
 )
+from laurels.clock import SECOND
 from laurels.errors import BackupDamaged, NotArchived, NothingToRestore
 
 if TYPE_CHECKING:

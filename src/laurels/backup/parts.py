@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from laurels.clock import SECOND
 from laurels.errors import BackupDamaged
+from laurels.limits import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +28,9 @@ if TYPE_CHECKING:
 SNAPSHOT, BASE, SEGMENTS, END = "boards.db", "base.json", "segments/", "end.json"
 LAYOUT = 1
 """The number of this layout; a later one is refused."""
-SEGMENT_BYTES = 4 * 2**20
+SEGMENT_BYTES = 4 * MIB
 """How many bytes of batches a segment has at most, unless one batch alone has more."""
 SEGMENT_MAGIC = b"laurels segment 1\n"
-SECOND = 1_000_000
 
 BatchRow = tuple[int, int, bytes]
 """LSN, CRC, records: a row of ``batch``."""

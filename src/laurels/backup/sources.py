@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from laurels.backup.generations import choose, is_archive, read_parts
-from laurels.backup.parts import SECOND
 from laurels.backup.places import open_place
 from laurels.backup.tar import read_tar
+from laurels.clock import SECOND
 from laurels.errors import NothingToRestore
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from laurels.backup.places import Place
 
 FILE_SUFFIX = ".tar"
-_NAME = re.compile(r"laurels-(\d{8}T\d{6}Z)\.tar")
+FILE_NAME = re.compile(r"laurels-([0-9]{8}T[0-9]{6}Z)\.tar")
+"""What ``laurels backup`` calls a backup, by the time of its making."""
 
 
 class Found(NamedTuple):
@@ -42,7 +43,7 @@ def find_backup(url: str, until: int | None) -> Found:
     if is_archive(place):
         generation = choose(place, until)
         return Found(f"{place}/{generation.name}", read_parts(place, generation.name))
-    files = [item.name for item in place.names() if _NAME.fullmatch(item.name)]
+    files = [item.name for item in place.names() if FILE_NAME.fullmatch(item.name)]
     if not files:
         raise NothingToRestore(f"There is no backup at {place}.")
     if until is None:
@@ -52,7 +53,7 @@ def find_backup(url: str, until: int | None) -> Found:
 
 def _time_of(name: str) -> int:
     """Return when a file was written, by its name, in microseconds since the epoch."""
-    found = _NAME.fullmatch(name)
+    found = FILE_NAME.fullmatch(name)
     assert found is not None  # noqa: S101 - the caller has looked
     return int(datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()) * SECOND
 

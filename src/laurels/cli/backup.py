@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -15,8 +14,10 @@ import click
 from msgspec import Struct
 from rich.filesize import decimal
 
+from laurels.backup.parts import format_time
 from laurels.backup.places import checked, open_place
 from laurels.backup.reading import Nobody, Reading, check_passing
+from laurels.backup.sources import FILE_NAME, FILE_SUFFIX
 from laurels.cli.options import json_option, open_client, server_option
 from laurels.cli.printing import open_stdout, write, write_json
 from laurels.cli.tables import TransferLine
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from laurels.backup.places import Place
 
 STDOUT = "-"
-ENDING = ".tar"
-_NAME = re.compile(r"laurels-[0-9]{8}T[0-9]{6}Z\.tar")
-"""What this command calls a backup: as :func:`format_file_name` does."""
 
 
 class Destination(NamedTuple):
@@ -72,7 +70,7 @@ def find_destination(value: str) -> Destination:
     if value == STDOUT or not last:
         return Destination(value)
     if value.lower().startswith("s3://"):
-        is_file = last.endswith(ENDING) and head.count("/") > 1
+        is_file = last.endswith(FILE_SUFFIX) and head.count("/") > 1
     else:
         path = Path(unquote(urlsplit(value).path) if "://" in value else value)
         is_file = not path.is_dir()
@@ -138,7 +136,7 @@ def _keep_in_place(server: str, dest: Destination, keep: int | None, *, as_json:
     with TransferLine(quiet=as_json) as line:
         place.write(name, count(check_passing(_download(server), reading)))
     removed: list[str] = []
-    newest = _format_time(reading.end.time if reading.end else 0)
+    newest = format_time(reading.end.time) if reading.end and reading.end.time else None
     if not as_json:
         of = f"up to {newest}" if newest else "of an empty store"
         write(f"{name} in {place}: {decimal(size)}, {of}, in {time.monotonic() - begun:.1f} s")
@@ -155,7 +153,7 @@ def _keep_in_place(server: str, dest: Destination, keep: int | None, *, as_json:
 
 def list_older(place: Place, name: str, keep: int) -> list[str]:
     """Return the backups that are to go, if so many are kept with the one of this name: the oldest of the others."""
-    others = [item.name for item in place.names("laurels-") if _NAME.fullmatch(item.name) and item.name != name]
+    others = [item.name for item in place.names("laurels-") if FILE_NAME.fullmatch(item.name) and item.name != name]
     return others[: max(len(others) - (keep - 1), 0)]
 
 
@@ -174,9 +172,3 @@ def _download(server: str) -> Iterator[bytes]:
         finally:
             runner.run(stream.aclose())
             runner.run(client.__aexit__())
-
-
-def _format_time(microseconds: int) -> str | None:
-    if not microseconds:
-        return None
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from laurels.assembly import Settings, serve
+from laurels.assembly import serve
 from laurels.cli.options import port_option
 from laurels.cli.printing import write
 from laurels.crowd import BOARDS, CREWS, LAPS, POINTS, SEASON_DAYS, Crowd
+from laurels.settings import Settings
 
 MOST_PLAYERS = 100_000
 MOST_GAMES = 200.0

@@ -11,8 +11,8 @@ import click
 from msgspec import Struct
 
 from laurels.backup.generations import find_spans, is_archive
-from laurels.backup.parts import SECOND, format_time
-from laurels.backup.places import open_place
+from laurels.backup.parts import format_time
+from laurels.backup.places import CHUNK_BYTES, open_place
 from laurels.backup.restore import ALWAYS, check_target
 from laurels.backup.restore import restore as make_directory
 from laurels.backup.sources import Found, find_backup
@@ -22,6 +22,7 @@ from laurels.cli.audit import Instant
 from laurels.cli.options import json_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.cli.tables import TransferLine
+from laurels.clock import SECOND
 from laurels.errors import BackupError, DirectoryInUse
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from laurels.backup.restore import Restored
 
 STDIN = "-"
-CHUNK_BYTES = 2**20
 EPILOG = """\b
 Examples:
   laurels restore /backups/laurels-20261127T113000Z.tar --data ./laurels-data

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from laurels.adapters.limits import Limits
-from laurels.assembly import Settings
 from laurels.assembly import serve as run
 from laurels.backup.limits import ArchiveLimits
 from laurels.cli.limits import LimitedCommand, limit_options, take_limits
 from laurels.cli.options import eviction_option, port_option, redis_ca_option, redis_password_option
 from laurels.logs import LEVELS
+from laurels.settings import Settings
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.redis.settings import TIMEOUT, WAITING, RedisSettings

@@ -12,7 +12,7 @@ import click
 
 from laurels.cli.options import board_argument, call_service, count_option, server_option, window_option
 from laurels.cli.printing import Picture, Rows, write, write_json, write_table
-from laurels.client.live import Away, LiveStanding, LiveTable
+from laurels.client.live import Disconnected, LiveStanding, LiveTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ async def _follow(client: CommandClient, board: str, views: Sequence[Mapping[str
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, display.draw)
     async with aclosing(client.live_events(board, *views)) as events:
         async for event in events:
-            if isinstance(event, Away):
+            if isinstance(event, Disconnected):
                 display.say(f"{event.reason} Connecting again in {event.seconds:g} s.")
             else:
                 display.show(event)
@@ -101,10 +101,10 @@ class Lines(Display):
 
     def show(self, event: Event) -> None:
         """Write the whole table if it is the first one, else what has changed."""
-        told, table = event.told, self._table
-        if isinstance(told, LiveStanding):
-            write(*_describe(told, self._player))
-        elif table.apply(told):
+        update, table = event.update, self._table
+        if isinstance(update, LiveStanding):
+            write(*_describe(update, self._player))
+        elif table.apply(update):
             write(_make_head(self._title, table))
             write_table(TITLES, [_make_row(entry) for entry in table.entries], numbers=NUMBERS)
         else:
@@ -124,11 +124,11 @@ class Drawing(Display):
 
     def show(self, event: Event) -> None:
         """Draw what there is now."""
-        told, table = event.told, self._table
-        if isinstance(told, LiveStanding):
-            self._standing = _describe(told, self._player)
+        update, table = event.update, self._table
+        if isinstance(update, LiveStanding):
+            self._standing = _describe(update, self._player)
         else:
-            if table.apply(told):
+            if table.apply(update):
                 self._moves.clear()
             moves = {entry.name: _find_move(table.changed.get(entry.name, entry), entry) for entry in table.entries}
             self._moves = {name: move or self._moves.get(name, "") for name, move in moves.items()}

@@ -58,7 +58,7 @@ from laurels.client.errors import (
     TooManyRequests,
 )
 from laurels.client.live import (
-    Away,
+    Disconnected,
     Event,
     LiveBoard,
     LiveChange,
@@ -76,7 +76,6 @@ __all__ = [
     "AnswerUnreadable",
     "AsyncClient",
     "AuditRecord",
-    "Away",
     "BadRequest",
     "BatchReceipt",
     "BoardMissing",
@@ -87,6 +86,7 @@ __all__ = [
     "Conflict",
     "Definition",
     "DefinitionStale",
+    "Disconnected",
     "Display",
     "Entry",
     "EnvironmentWrong",

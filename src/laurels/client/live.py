@@ -70,8 +70,8 @@ class LiveStanding(Struct, frozen=True, rename="camel"):
     view: Count = 0
 
 
-Told: TypeAlias = LivePage | LiveChange | LiveStanding
-TOLD: dict[str, type[Told]] = {"page": LivePage, "change": LiveChange, "standing": LiveStanding}
+Update: TypeAlias = LivePage | LiveChange | LiveStanding
+UPDATES: dict[str, type[Update]] = {"page": LivePage, "change": LiveChange, "standing": LiveStanding}
 
 
 class LiveBoard(Struct, frozen=True):
@@ -101,10 +101,10 @@ class Event(Struct, frozen=True):
     """An event: as it came, and as it was read."""
 
     message: Message
-    told: Told
+    update: Update
 
 
-class Away(Struct, frozen=True):
+class Disconnected(Struct, frozen=True):
     """The connection is gone, and made again after some seconds; the reason is a sentence."""
 
     reason: str
@@ -186,22 +186,22 @@ class LiveTable:
         period = self.period or None
         return LiveBoard(tuple(self.entries), self.total, dict(self.changed), tuple(self.gone), period)
 
-    def apply(self, told: LivePage | LiveChange) -> bool:
+    def apply(self, update: LivePage | LiveChange) -> bool:
         """Show what an event says; return whether that is another table, of which nothing has changed yet.
 
         Raises AnswerUnreadable if it is more than was asked for.
         """
         before, is_other = {entry.name: entry for entry in self.entries}, False
-        if isinstance(told, LivePage):
-            after = {entry.name: entry for entry in told.leaderboard}
-            is_other = told.period != self.period
-            self.period = told.period
+        if isinstance(update, LivePage):
+            after = {entry.name: entry for entry in update.leaderboard}
+            is_other = update.period != self.period
+            self.period = update.period
         else:
-            after = {name: entry for name, entry in before.items() if name not in told.gone}
-            after |= {entry.name: entry for entry in told.set}
+            after = {name: entry for name, entry in before.items() if name not in update.gone}
+            after |= {entry.name: entry for entry in update.set}
         if len(after) > self._most:
             raise AnswerUnreadable("The service did not answer as Laurels does: it shows more than was asked for.")
-        self.total = told.total
+        self.total = update.total
         self.entries = sorted(after.values(), key=lambda entry: entry.place)
         before = after if is_other else before
         self.changed = {name: before.get(name) for name, entry in after.items() if before.get(name) != entry}

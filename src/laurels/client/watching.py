@@ -14,8 +14,8 @@ from laurels.client.connection import drop_none
 from laurels.client.errors import RequestFailed, ServerUnreachable
 from laurels.client.live import (
     LONGEST_RETRY_SECONDS,
-    TOLD,
-    Away,
+    UPDATES,
+    Disconnected,
     Event,
     LiveBoard,
     LiveStanding,
@@ -36,7 +36,7 @@ SILENCE = 45.0
 _BUSY = 429
 _FAILING = 500
 
-_read_told = {kind: msgspec.json.Decoder(told) for kind, told in TOLD.items()}
+_read_update = {kind: msgspec.json.Decoder(update) for kind, update in UPDATES.items()}
 
 
 class LiveCalls(Calls):
@@ -75,8 +75,8 @@ class LiveCalls(Calls):
         table = LiveTable(most)
         async with aclosing(self.live_events(board, query)) as events:
             async for event in events:
-                if isinstance(event, Event) and not isinstance(event.told, LiveStanding):
-                    table.apply(event.told)
+                if isinstance(event, Event) and not isinstance(event.update, LiveStanding):
+                    table.apply(event.update)
                     yield table.show()
 
     async def live_standing(
@@ -85,13 +85,13 @@ class LiveCalls(Calls):
         """Yield the standing of a name, and again after each change of its score or rank, with who has passed it."""
         async with aclosing(self.live_events(board, {"name": name, "window": window})) as events:
             async for event in events:
-                if isinstance(event, Event) and isinstance(event.told, LiveStanding):
-                    yield event.told
+                if isinstance(event, Event) and isinstance(event.update, LiveStanding):
+                    yield event.update
 
-    async def live_events(self, board: str, *views: Mapping[str, Any]) -> AsyncGenerator[Event | Away, None]:
+    async def live_events(self, board: str, *views: Mapping[str, Any]) -> AsyncGenerator[Event | Disconnected, None]:
         """Yield the events of several views over one connection, as they come; each view is the query of a read.
 
-        That the connection broke is an event, too: :class:`Away`.
+        That the connection broke is an event, too: :class:`Disconnected`.
         """
         query = views[0] if len(views) == 1 else {"view": [urlencode(drop_none(view)) for view in views]}
         path, messages, failures = own_path(board, "live"), Messages(), 0
@@ -107,7 +107,7 @@ class LiveCalls(Calls):
                     raise
                 reason = str(error)
             seconds = min(messages.retry * 2**failures, LONGEST_RETRY_SECONDS)
-            yield Away(reason, seconds)
+            yield Disconnected(reason, seconds)
             await asyncio.sleep(seconds)
             failures += 1
 
@@ -125,14 +125,14 @@ class LiveCalls(Calls):
             with self._connection.reaching(SILENCE):
                 async for piece in response.aiter_raw():
                     for message in self._take(messages, piece):
-                        told = self._connection.decode(_read_told[message.event], bytes(message.data))
-                        if told.view >= views:
+                        update = self._connection.decode(_read_update[message.event], bytes(message.data))
+                        if update.view >= views:
                             self._connection.refuse("it tells of a view that was not asked for")
-                        yield Event(message, told)
+                        yield Event(message, update)
 
     def _take(self, messages: Messages, piece: bytes) -> Sequence[Message]:
         try:
-            return [message for message in messages.take(piece) if message.event in _read_told]
+            return [message for message in messages.take(piece) if message.event in _read_update]
         except ValueError as error:
             self._connection.refuse(str(error))
 

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from laurels.backup.parts import BASE, END, SECOND, SNAPSHOT, End, encode_json, encode_segment, segment_name
+from laurels.backup.parts import BASE, END, SNAPSHOT, End, encode_json, encode_segment, segment_name
 from laurels.backup.tar import END_OF_ARCHIVE, tar_member
+from laurels.clock import SECOND
 from laurels.stores.embedded.copying import JournalReader, SnapshotCopy
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from laurels.distribution import Distribution
+from laurels.figures import SECONDS
 from laurels.stores.embedded.sqlite_file import times_syncs
 from laurels.stores.embedded.sync_clock import take_seconds
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from laurels.figures import Figures
     from laurels.stores.embedded.batch import Batch, Failure
 
-SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RECORDS = tuple(float(4**power) for power in range(9))
 BYTES = tuple(float(64 * 4**power) for power in range(11))
 

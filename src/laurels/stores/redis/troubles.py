@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from laurels.distribution import Distribution
+from laurels.figures import SECONDS
 
 if TYPE_CHECKING:
     from laurels.figures import Figures
 
 Kind: TypeAlias = Literal["unreachable", "lost", "timeout", "refused"]
 """No connection could be made; one was lost; an answer was not there in time; the server answered with an error."""
-SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MOST_SERVERS = 1000
 """Further ones are counted as one: in some networks each restart gives a server another address."""
 
