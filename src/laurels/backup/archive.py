@@ -197,7 +197,7 @@ class Archive:
 
     def _find_newest(self) -> None:
         """Go on with the newest generation, if that can be; what it does not need is held no more."""
-        if self._first_hold.grown > self._source.limit:  # the place has failed for as long
+        if self._first_hold.is_over:  # the place has failed for as long
             self._leave_gap("the last start or before")
         else:
             self._writing = self._resume()

@@ -64,7 +64,7 @@ class Compaction:
         holds: Holds,
     ) -> None:
         self.holds = holds
-        self.holds.appended += backlog
+        self.holds.grew(backlog)
         self._directory = directory
         self._journal = journal
         self._compacted_upto = compacted_upto
@@ -109,7 +109,7 @@ class Compaction:
     def grew(self, size: int) -> None:
         """Count a batch that was appended."""
         self.backlog += size
-        self.holds.appended += size
+        self.holds.grew(size)
 
     def step(self) -> float | None:
         """Do what is due, and return in how many seconds to come again; None: when the journal has grown."""

@@ -54,16 +54,14 @@ ANSWERS_ROWS = 1000
 class Source:
     """A directory whose store runs, as copies read it.
 
-    ``limit`` is how many bytes may be appended to the journal while something that is held was not read. ``kept`` holds
-    all that was there when the store was opened, if that was wanted.
+    ``kept`` holds all that was there when the store was opened, if that was wanted.
     """
 
-    def __init__(self, path: Path, journal: Journal, holds: Holds, limit: int, kept: Hold | None) -> None:
+    def __init__(self, path: Path, journal: Journal, holds: Holds, kept: Hold | None) -> None:
         self.path = path
         self.kept = kept
         self._journal = journal
         self._holds = holds
-        self.limit = limit
 
     @property
     def last(self) -> int:
@@ -85,9 +83,14 @@ class Source:
             hold.release()
 
     def check(self, hold: Hold) -> None:
-        """Raise BackupAbandoned if too much was appended since a hold moved."""
-        if hold.grown > self.limit:
+        """Raise BackupAbandoned if a hold is over."""
+        if hold.is_over:
             raise BackupAbandoned(format_size(self.limit))
+
+    @property
+    def limit(self) -> int:
+        """How many bytes may be appended to the journal while a hold does not move."""
+        return self._holds.limit
 
     def run_key(self) -> bytes:
         """Return the key of runs, empty if there is none yet."""
@@ -199,27 +202,31 @@ class JournalReader:
         with translate_errors(self._path):
             newest = read_newest_answer(self._db)  # first: they are to batches up to that one
         while self.after < upto or self.answered < newest:
-            self._source.check(self._hold)
-            batches = self._read_some(upto) if self.after < upto else []
-            is_last = not batches or batches[-1][0] >= upto
-            answers = self._read_answers(newest) if is_last else []
-            answered = self.answered
-            if is_last:
-                answered = answers[-1][0] if len(answers) == ANSWERS_ROWS else max(newest, answered)
-            segment = Segment(
-                after=self.after,
-                crc_before=self.crc,
-                time=self._time_of(batches),
-                answered=answered,
-                batches=batches,
-                metadata=list(self._read_metadata(batches)),
-                answers=answers,
-                run_key=self._source.run_key(),
-            )
+            try:
+                segment = self._read_segment(upto, newest)
+            finally:
+                self._source.check(self._hold)  # after reading: if the hold is over, rows may have been gone
             yield segment
-            self.after, self.crc, self.time, self.answered = segment.last, segment.crc, segment.time, answered
+            self.after, self.crc, self.time, self.answered = segment.last, segment.crc, segment.time, segment.answered
 
-    def _read_some(self, upto: int) -> list[BatchRow]:
+    def _read_segment(self, upto: int, newest: int) -> Segment:
+        batches = self._read_batches(upto) if self.after < upto else []
+        answers, answered = [], self.answered
+        if not batches or batches[-1][0] >= upto:
+            answers = self._read_answers(newest)
+            answered = answers[-1][0] if len(answers) == ANSWERS_ROWS else max(newest, answered)
+        return Segment(
+            after=self.after,
+            crc_before=self.crc,
+            time=self._time_of(batches),
+            answered=answered,
+            batches=batches,
+            metadata=list(self._read_metadata(batches)),
+            answers=answers,
+            run_key=self._source.run_key(),
+        )
+
+    def _read_batches(self, upto: int) -> list[BatchRow]:
         """Read batches of SEGMENT_BYTES together, or one."""
         rows: list[BatchRow] = []
         size = 0

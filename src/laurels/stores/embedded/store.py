@@ -178,7 +178,7 @@ class EmbeddedStore(Store):
         all batches stay in the journal until ``source.kept`` moves; a copy fails if more than ``backlog`` bytes are
         appended while it reads. Raises DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
         """
-        holds = Holds()
+        holds = Holds(backlog)
         kept = Hold(holds) if keep_journal else None
         try:
             files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes, holds)
@@ -186,7 +186,7 @@ class EmbeddedStore(Store):
             raise DirectoryUnusable(path, str(error)) from error
         clock = clock or Clock()
         clock.resume(files.directory.read_clock())
-        source = Source(path, files.journal, holds, backlog, kept)
+        source = Source(path, files.journal, holds, kept)
         return cls(files, recovery, clock, limits, source)
 
     @classmethod
