@@ -160,7 +160,7 @@ def test_anchors_lead_somewhere() -> None:
     """Each link to a part of a page has that part."""
     heads = {page.name: re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE) for page in PAGES}
     parts = {name: set(map(_anchor, found)) for name, found in heads.items()}
-    for page in PAGES:
+    for page in [*PAGES, *PEOPLE, ROOT / "CHANGELOG.md"]:
         for name, part in re.findall(r"\]\((?:docs/)?([\w-]+\.md)?#([^)]+)\)", page.read_text()):
             assert part in parts[name or page.name], (page.name, name, part)
 

@@ -235,14 +235,7 @@ async def open_routes(
         measures += [hub.measure, boards.measure, auditor.measure, measure_lag, measure_memory_limit]
         measures += [reloading.measure, lambda: {"clock_time_seconds": clock()}]
         measure = partial(_measure_all, measures)
-
-        async def reload_boards() -> None:
-            if settings.boards and settings.boards.is_fifo():
-                raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
-            await boards.declare(await asyncio.to_thread(_boards_file, settings))
-
-        if settings.boards is not None:
-            reloading.add(f"the boards file {settings.boards}", reload_boards, "boards")
+        _reload_boards_file(reloading, boards, settings)
         if access is not None:
             reloading.add(f"the access file {settings.access}", access.reload, "access")
         if audit is not None:
@@ -253,6 +246,20 @@ async def open_routes(
             await opened.enter_async_context(crew.worker.listening(measure, crew.figures))
         backups = Backups(settings.limits.max_backups)
         yield Routes(boards, list_operations(settings, counts, measure, crew), gate, auditor, hub, backups=backups)
+
+
+def _reload_boards_file(reloading: Reloading, boards: Boards, settings: Settings) -> None:
+    """Have the boards file read again, if there is one."""
+    path = settings.boards
+    if path is None:
+        return
+
+    async def reload() -> None:
+        if path.is_fifo():
+            raise BoardsFileUnusable(path, "it is a pipe, which is read only once")
+        await boards.declare(await asyncio.to_thread(_boards_file, settings))
+
+    reloading.add(f"the boards file {path}", reload, "boards")
 
 
 @asynccontextmanager

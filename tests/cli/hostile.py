@@ -83,7 +83,7 @@ def words_of(path: tuple[str, ...], directory: Path) -> list[str]:
         "name": "v",
         "names": "v",
         "score": "1",
-        "dest": "-",
+        "dest": str(directory / "boards.tar"),
         "file": {"import": str(rows), "export": "-"}.get(path[-1], str(definition)),
     }
     words = [*path]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from laurels.backup.parts import BASE, END, LAYOUT, Base, End, encode_json
+from laurels.backup.tar import END_OF_ARCHIVE, tar_member
 from laurels.cli import client
 from laurels.client import connection, live
 from tests.cli.conftest import run
@@ -51,6 +53,15 @@ TRUE = {
     "histogram": [{"from": 1, "to": 1, "count": 1}],
 }
 """An answer in which every read finds what it looks for."""
+NOTHING = Base(LAYOUT, POISON, 6, b"", b"", 0, 0, 0, 0, "")
+
+
+def backup() -> Iterator[bytes]:
+    """Yield the backup of an empty store."""
+    for name, what in ((BASE, NOTHING), (END, End(0, 0, 0))):
+        encoded = encode_json(what)
+        yield from tar_member(name, len(encoded), [encoded], 0)
+    yield END_OF_ARCHIVE
 
 
 def say(request: str, body: bytes, **changes: Any) -> bytes:
@@ -160,6 +171,8 @@ def change(**changes: Any) -> Callable[[str, bytes], Iterable[bytes]]:
     times = count()
 
     def lie(request: str, body: bytes) -> Iterable[bytes]:
+        if request.startswith("GET /-/backup"):
+            return [answer(b"".join(backup()), "200 OK", "content-type: application/x-tar")]
         if "/live" not in request:
             return [answer(say(request, body, **changes))]
         if next(times):

@@ -8,7 +8,7 @@ import httpx
 from msgspec import Struct
 
 from laurels.cli.credentials import HOW
-from laurels.client.async_client import AsyncClient
+from laurels.client.async_client import TIMEOUT, AsyncClient
 from laurels.client.calls import path_of
 from laurels.client.connection import JSON
 from laurels.client.retries import NO_RETRIES, Retries
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from laurels.cli.credentials import Credential
     from laurels.client.retries import Repeat
 
-TIMEOUT = 30.0
-"""Seconds to wait for an answer, from the connection to its last byte."""
 ATTEMPTS = 8
 PATIENT = Retries(attempts=ATTEMPTS, seconds=600, only_if_told=True)
 """How the transfer of a whole board goes on: while the service says when to come again."""
