@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sqlite3
 import time
 import zlib
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BOARD = Board("kart")
+STORED = Path(__file__).parent.parent / "data"
 BASE = Base(1, "0.9.0", 6, bytes(16), b"", begun=0, since=0, time=0, snapshot_bytes=0, snapshot_sha256="")
 KEY = IdempotencyKey(b"k" * 16, b"f" * 16)
 
@@ -98,6 +100,25 @@ def test_is_whole_while_the_store_is_written_and_compacted(tmp_path: Path) -> No
         await again.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_directory_of_an_earlier_format(tmp_path: Path, number: int) -> None:
+    """A directory that an earlier version wrote can be backed up as soon as it is open."""
+    shutil.copytree(STORED / f"format-{number}", tmp_path / "data")
+
+    async def read(path: Path) -> tuple[dict[str, object], list[bytes]]:
+        store = await EmbeddedStore.open(path, compact_bytes=10**9)
+        boards = await store.names()
+        found = {each: await store.page(Board(each), 0, 1000, with_metadata=True) for each in boards}
+        backup = await backup_of(store)
+        await store.close()
+        return found, backup
+
+    expected, backup = asyncio.run(read(tmp_path / "data"))
+    restore(read_tar(check_passing(backup)), tmp_path / "copy")
+    assert expected
+    assert asyncio.run(read(tmp_path / "copy"))[0] == expected
 
 
 def test_keys_count_once_after_a_restore(tmp_path: Path) -> None:

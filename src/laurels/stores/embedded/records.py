@@ -153,7 +153,10 @@ class Drop(Record, tag=3, frozen=True, gc=False):
         return state.drop(self.key)
 
 
-class At(Record, tag=4, frozen=True, gc=False):
+AT = 4
+
+
+class At(Record, tag=AT, frozen=True, gc=False):
     """What follows in the batch has this tick, each write the next one.
 
     ``offset`` is by how much ticks are ahead of the wall clock; ``is_settled`` says whether that could be trusted.
@@ -516,9 +519,9 @@ _decode_begin = msgspec.msgpack.Decoder(At).decode
 
 
 def decode_begin(encoded: bytes) -> At | None:
-    """Return the At of a batch without decoding what follows it; None if the batch has no record."""
+    """Return the At of a batch without decoding what follows it; None if it has none, as in the first format."""
     start = at = ARRAY_BYTES.get(encoded[0], 1)
-    if at >= len(encoded):
+    if at >= len(encoded) or encoded[at + 1] != AT:
         return None
     for _ in range(1 + (encoded[at] & 0x0F)):  # the head of the record, and its fields, all of them integers
         at += INTEGER_BYTES.get(encoded[at], 1)
