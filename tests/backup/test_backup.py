@@ -107,7 +107,7 @@ def test_directory_of_an_earlier_format(tmp_path: Path, number: int) -> None:
     """A directory that an earlier version wrote can be backed up as soon as it is open."""
     shutil.copytree(STORED / f"format-{number}", tmp_path / "data")
 
-    async def read(path: Path) -> tuple[dict[str, object], list[bytes]]:
+    async def read(path: Path) -> tuple[Any, list[bytes]]:
         store = await EmbeddedStore.open(path, compact_bytes=10**9)
         boards = await store.names()
         found = {each: await store.page(Board(each), 0, 1000, with_metadata=True) for each in boards}
