@@ -38,6 +38,7 @@ from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
 from laurels.audit.file import AuditFile
 from laurels.backup.archive import Archive, ArchiveSettings
+from laurels.backup.places import Directory as DirectoryPlace
 from laurels.backup.places import open_place
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
@@ -46,6 +47,7 @@ from laurels.definition import DEFAULT_DEFINITION, NO_FILE, BoardsFile, Definiti
 from laurels.errors import (
     AccessFileUnusable,
     AccessUndecided,
+    BadPlace,
     BadStore,
     BoardsFileUnusable,
     ExtraMissing,
@@ -229,7 +231,7 @@ async def open_routes(
         opened.callback(hub.close)
         measure_lag = _measure_lag(opened, settings)
         measures = [] if measures is None else measures
-        measures += [store.measure, *_begin_archive(archive_place, store, settings.archive_limits, opened)]
+        measures += [store.measure, *_begin_archive(archive_place, store, settings.archive_limits, clock, opened)]
         measures += [hub.measure, boards.measure, auditor.measure, measure_lag, measure_memory_limit]
         measures += [reloading.measure, lambda: {"clock_time_seconds": clock()}]
         measure = partial(_measure_all, measures)
@@ -302,15 +304,19 @@ def _archive_place(settings: Settings) -> Place | None:
         return None
     if settings.store != "embedded":
         raise NoArchive(settings.store)
-    return open_place(settings.archive)
+    place = open_place(settings.archive)
+    if isinstance(place, DirectoryPlace) and place.is_in(settings.data):
+        raise BadPlace(settings.archive, "it is in the data directory, and would be lost with that")
+    return place
 
 
 def _begin_archive(
-    place: Place | None, store: Store, limits: ArchiveLimits, opened: AsyncExitStack
+    place: Place | None, store: Store, limits: ArchiveLimits, clock: Clock, opened: AsyncExitStack
 ) -> Iterator[Callable[[], Figures]]:
     """Archive a store until ``opened`` is closed, if there is a place, and yield what measures that."""
     if place is not None and isinstance(store, EmbeddedStore):
-        archive = Archive(place, store.source, ArchiveSettings(limits.every, limits.keep))
+        settings = ArchiveSettings(limits.every, limits.keep)
+        archive = Archive(place, store.source, settings, lambda: clock.is_settled)
         opened.push_async_callback(asyncio.to_thread, archive.close)
         yield archive.measure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import threading
 import time
 from contextlib import asynccontextmanager, closing
@@ -102,6 +103,29 @@ class AwayPlace(Directory):
         """List it, or fail."""
         if self.is_away:
             raise PlaceUnusable(str(self), "it is away", "Bring it back")
+        return super().names(prefix)
+
+
+class ClosedPlace(Directory):
+    """A directory that nothing can be written to while it is closed."""
+
+    is_closed = False
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write, or fail."""
+        if self.is_closed:
+            raise PlaceUnusable(str(self), "it is closed", "Open it")
+        super().write(name, chunks)
+
+
+class CountedPlace(Directory):
+    """A directory that counts how often it is listed."""
+
+    count = 0
+
+    def names(self, prefix: str = "") -> Iterator[Item]:
+        """List it."""
+        self.count += 1
         return super().names(prefix)
 
 
@@ -299,7 +323,8 @@ def test_goes_on_after_damage(tmp_path: Path, part: str) -> None:
             other.board = one.board
             await other.write(20, chance)
             await other.until_shipped()
-        generation.rename(tmp_path / "away")
+        if generation.exists():  # else the new copy has taken its place
+            generation.rename(tmp_path / "away")
         assert await restored(place, tmp_path / "newest") == other.board
 
     asyncio.run(run())
@@ -350,5 +375,146 @@ def test_place_that_is_gone_does_not_hold_the_service_up(tmp_path: Path) -> None
         async with archived(tmp_path / "data", place) as one:
             await one.write(20, random.Random(6))
             await one.until(lambda: one.archive.measure()["archive_failing"] == 1)
+
+    asyncio.run(run())
+
+
+def test_what_is_not_shipped_stays_in_the_journal(tmp_path: Path) -> None:
+    """From its first copy on an archive holds what it has not got, whatever is compacted meanwhile."""
+    chance = random.Random(12)
+    place = ClosedPlace(tmp_path / "archive")
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            await one.write(3, chance)
+            await one.until_shipped()
+        async with archived(tmp_path / "data", place, ArchiveSettings(0.01, 3600, 0.01, 3600)) as one:
+            await one.until(lambda: len(list_generations(place)) == 2)
+            place.is_closed = True
+            await one.write(1, chance)
+            await one.until(lambda: one.archive.measure()["archive_failing"] == 1)
+            while not (tmp_path / "data" / "boards.db").exists():
+                await one.write(10, chance)
+            await one.write(100, chance)
+            assert oldest_batch(tmp_path / "data") <= 4
+            place.is_closed = False
+            await one.until_shipped()
+        assert (await restored(place, tmp_path / "copy")).items() >= one.board.items()
+        assert one.archive.measure()["archive_gaps"] == 0
+
+    asyncio.run(run())
+
+
+def test_gap_before_a_start_is_named(tmp_path: Path) -> None:
+    """What a service could not ship before it was started again is a gap too, once it is too much."""
+    chance = random.Random(13)
+    place = open_place(str(tmp_path / "archive"))
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            await one.write(20, chance)
+            await one.until_shipped()
+        store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=500)  # without its archive
+        unseen = Archived(store, one.archive)
+        while oldest_batch(tmp_path / "data") < 40:  # compacted and dropped
+            await unseen.write(10, chance)
+        await store.close()
+        async with archived(tmp_path / "data", place, backlog=100) as other:
+            other.board = unseen.board
+            await other.write(1, chance)
+            await other.until_shipped()
+        with pytest.raises(NotArchived, match="There is a gap in the archive"):
+            await restored(place, tmp_path / "within", unseen.history[5][0])
+
+    asyncio.run(run())
+
+
+def test_newest_is_the_last_begun(tmp_path: Path) -> None:
+    """A copy that was begun while the clock was years ahead is not taken for the newest for years."""
+    chance = random.Random(14)
+    place = open_place(str(tmp_path / "archive"))
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            await one.write(20, chance)
+            await one.until_shipped()
+        (generation,) = (tmp_path / "archive").iterdir()
+        (tmp_path / "archive" / f"2099{generation.name[4:]}").mkdir()
+        generation.rename(tmp_path / "archive" / f"2099{generation.name[4:]}")
+        max((tmp_path / "archive").glob("*/segments/*")).write_bytes(b"")  # it does not go on there
+        async with archived(tmp_path / "data", place) as other:
+            other.board = one.board
+            await other.write(20, chance)
+            await other.until_shipped()
+        assert await restored(place, tmp_path / "newest") == other.board
+
+    asyncio.run(run())
+
+
+def test_second_service_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of two services over copies of a directory neither overwrites what the other archives, and the log names it."""
+    chance = random.Random(15)
+    place = open_place(str(tmp_path / "archive"))
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            await one.write(20, chance)
+            await one.until_shipped()
+        shutil.copytree(tmp_path / "data", tmp_path / "copy")
+        async with archived(tmp_path / "data", place) as one, archived(tmp_path / "copy", place) as other:
+            for _ in range(5):
+                await one.write(1, chance)
+                await other.write(1, chance)
+                await one.until_shipped()
+                await other.until_shipped()
+        assert "Another service writes to it" in caplog.text
+        for number, generation in enumerate(list_generations(place)):
+            await asyncio.to_thread(restore, read_parts(place, generation.name), tmp_path / f"{number}")
+
+    asyncio.run(run())
+
+
+def test_archive_that_is_removed_begins_anew(tmp_path: Path) -> None:
+    """If somebody removes the archive of a service that runs, a new copy is there soon."""
+    chance = random.Random(16)
+    place = open_place(str(tmp_path / "archive"))
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            await one.write(20, chance)
+            await one.until_shipped()
+            shutil.rmtree(tmp_path / "archive")
+            await one.write(20, chance)
+            await one.until_shipped()
+        assert await restored(place, tmp_path / "newest") == one.board
+
+    asyncio.run(run())
+
+
+def test_nothing_is_removed_while_the_time_is_unknown(tmp_path: Path) -> None:
+    """A clock that has just jumped ahead does not make all generations but one too old."""
+    place = open_place(str(tmp_path / "archive"))
+    settings = ArchiveSettings(every=0.1, keep=0, ship_seconds=0.01, retry_seconds=0.01)
+
+    async def run() -> None:
+        store = await EmbeddedStore.open(tmp_path / "data", keep_journal=True)
+        archive = Archive(place, store.source, settings, lambda: False)
+        await Archived(store, archive).until(lambda: len(list_generations(place)) > 3)
+        await asyncio.to_thread(archive.close)
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_place_that_fails_at_once_is_not_asked_all_the_time(tmp_path: Path) -> None:
+    """Between two attempts there is the usual time, from the start on."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    place = CountedPlace(tmp_path / "loop")
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place, ArchiveSettings(3600, 3600)) as one:
+            await one.until(lambda: one.archive.measure()["archive_failing"] == 1)
+            await one.write(50, random.Random(17))
+            assert place.count == 1
 
     asyncio.run(run())

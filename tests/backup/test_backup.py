@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import time
 import zlib
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,7 +36,6 @@ from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 BOARD = Board("kart")
 BASE = Base(1, "0.9.0", 6, bytes(16), b"", begun=0, since=0, time=0, snapshot_bytes=0, snapshot_sha256="")
@@ -118,6 +119,31 @@ def test_keys_count_once_after_a_restore(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_keys_count_once_after_a_restore_to_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys whose writes are in the snapshot are known whatever is left out of the journal after it."""
+    monkeypatch.setattr("laurels.stores.embedded.copying.SEGMENT_BYTES", 100)
+    adding = Board("sum", Definition(operator="increment"))
+
+    async def run() -> None:
+        store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=1000)
+        await store.define("sum", adding.definition)
+        await store.submit(adding, Submission("v", 5), KEY, want_changes=True)
+        while not (tmp_path / "data" / "boards.db").exists():
+            await fill(store, range(10))
+        await fill(store, range(3))
+        moment = time.time_ns() // 1000
+        await fill(store, range(30))
+        backup = await backup_of(store)
+        await store.close()
+        assert restore(read_tar(backup), tmp_path / "copy", moment).is_cut
+        again = await EmbeddedStore.open(tmp_path / "copy")
+        await again.submit(adding, Submission("v", 5), KEY, want_changes=True)
+        assert await again.standing(adding, "v") == Standing(5, 0)
+        await again.close()
+
+    asyncio.run(run())
+
+
 def test_slow_reader_does_not_keep_the_journal_for_ever(tmp_path: Path) -> None:
     """A backup that is read too slowly fails, and the journal may shrink again."""
 
@@ -140,6 +166,8 @@ def make_backup(path: Path) -> bytes:
     async def run() -> bytes:
         store = await EmbeddedStore.open(path, compact_bytes=1000)
         await fill(store, range(300))
+        while not (path / "boards.db").exists():
+            await fill(store, range(30))
         backup = b"".join(await backup_of(store))
         await store.close()
         return backup
@@ -175,6 +203,22 @@ def test_restore_makes_no_half_directory(tmp_path: Path) -> None:
     with pytest.raises(TargetInUse, match="not empty"):
         restore(read_tar([backup]), tmp_path / "data")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data"]
+
+
+def test_restore_into_an_empty_directory(tmp_path: Path) -> None:
+    """A directory that is there stays that directory, which may be a mount, and nothing is made beside it."""
+    backup = make_backup(tmp_path / "data")
+    target = tmp_path / "empty"
+    target.mkdir()
+    was = target.stat().st_ino
+    (target / ".restoring").mkdir()  # of a restore that was killed
+    with pytest.raises(BackupDamaged, match="cut off"):
+        restore(read_tar([backup[: len(backup) // 2]]), target)
+    assert [*target.iterdir()] == []
+    restore(read_tar([backup]), target)
+    assert verify_directory(target).entries
+    assert target.stat().st_ino == was
+    assert not (target / ".restoring").exists()
 
 
 def test_restore_of_a_time_before_the_backup(tmp_path: Path) -> None:
@@ -273,6 +317,16 @@ def test_files_by_time(tmp_path: Path) -> None:
         find_backup(str(place), until).name[-20:-4] for until in (None, second - day // 2, second, second + 9 * day)
     ]
     assert found == ["20260103T000000Z", "20260102T000000Z", "20260102T000000Z", "20260103T000000Z"]
+
+
+def test_file_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is found by its path, whatever it is called and wherever it is."""
+    backup = make_backup(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "kart.bak", Path("kart"), Path("kart.tar"), tmp_path / "b.tar"):
+        path.write_bytes(backup)
+        assert [name for name, part in find_backup(str(path), None).parts if list(part)][-1] == "end.json"
+    assert find_backup("/kart.tar", None).name == "//kart.tar"  # not one of this directory
 
 
 def test_run_keys_are_kept(tmp_path: Path) -> None:

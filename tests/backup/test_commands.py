@@ -137,3 +137,11 @@ def test_mistakes(tmp_path: Path, arguments: list[str], status: int, says: str) 
     (tmp_path / "some.tar").write_bytes(b"no backup" * 1000)
     found = laurels(*(each.format(tmp_path) for each in arguments))
     assert (found.exit_code, says in found.stderr) == (status, True), found.stderr
+
+
+def test_archive_in_the_data_directory_is_refused(tmp_path: Path) -> None:
+    """What would be lost with the data is no archive of it."""
+    (tmp_path / "link").symlink_to(tmp_path / "data" / "archive")
+    refused = laurels("serve", "--data", tmp_path / "data", "--archive", tmp_path / "link", "--open")
+    assert refused.exit_code == 2
+    assert "is in the data directory" in refused.output

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from laurels.backup.parts import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from laurels.backup.places import Place
 
+_TIME = "%Y%m%dT%H%M%S.%fZ"
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{4})/(.+)")
 
 
@@ -53,9 +54,13 @@ class Span(NamedTuple):
     generations: int
 
 
-def new_name(begun: int) -> str:
-    """Return a name for a generation; names sort by when they were begun."""
-    return f"{datetime.fromtimestamp(begun / SECOND, UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(2)}"
+def new_name(begun: int, newest: str = "") -> str:
+    """Return a name for a generation that sorts after the newest one there is, whatever the clock was then."""
+    time = datetime.fromtimestamp(begun / SECOND, UTC)
+    if newest:
+        of_newest = datetime.strptime(newest.partition("-")[0], _TIME).replace(tzinfo=UTC)
+        time = max(time, of_newest + timedelta(microseconds=1))
+    return f"{time:{_TIME}}-{secrets.token_hex(2)}"
 
 
 def is_archive(place: Place) -> bool:
@@ -138,18 +143,24 @@ def _follow(place: Place, generations: list[Generation], until: int) -> Generati
     for after in generations[1:]:
         if after.base.follows != chosen.name:
             continue
-        last, time = _end_of(place, chosen)
-        if until <= time:
-            break
         if until < after.base.time:
-            if after.base.since <= last:
-                break
-            raise NotArchived(
-                f"There is a gap in the archive at {place}: what was written after {format_time(time)} and up to "
-                f"{format_time(after.base.time)} was not archived. Name a time up to the one or from the other on."
-            )
+            _check_reaches(place, chosen, after, until)
+            break
         chosen = after
     return chosen
+
+
+def _check_reaches(place: Place, chosen: Generation, after: Generation, until: int) -> None:
+    """Raise NotArchived if a time is in the gap between a generation and the one that follows it."""
+    try:
+        last, time = _end_of(place, chosen)
+    except BackupDamaged:  # who restores it is told up to when it is good
+        return
+    if until > time and after.base.since > last:
+        raise NotArchived(
+            f"There is a gap in the archive at {place}: what was written after {format_time(time)} and up to "
+            f"{format_time(after.base.time)} was not archived. Name a time up to the one or from the other on."
+        )
 
 
 def find_spans(place: Place) -> list[Span]:

@@ -6,6 +6,7 @@ Nothing here is async: whoever has an event loop calls it in a thread. A place m
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import secrets
@@ -30,6 +31,8 @@ PART = ".laurels-part-"
 """What the name of a file begins with that is still being written."""
 ABANDONED_SECONDS = 24 * 60 * 60
 """How long after its last byte what was not written to its end is taken for abandoned, and removed."""
+TIDY_SECONDS = 60 * 60
+"""How often all of a place is looked through for that, if there is more in it than a few files."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -112,9 +115,14 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._tidied = -math.inf
 
     def __str__(self) -> str:
         return str(self._path)
+
+    def is_in(self, directory: Path) -> bool:
+        """Return whether it is in a directory, or is that."""
+        return self._path.resolve().is_relative_to(directory.resolve())
 
     def names(self, prefix: str = "") -> Iterator[Item]:
         """Yield what is there, sorted: as :class:`Place` says, and so below."""
@@ -155,7 +163,7 @@ class Directory:
             if target.exists() and not (target.is_file() or target.is_dir()):  # a device would be gone for everybody
                 raise PlaceUnusable(str(self), f"cannot write {name}: it is no file", "Name another place")
             _make_directory(target.parent)
-            _remove_abandoned(target.parent)
+            self._tidy(target.parent)
             file = part.open("xb", buffering=0)
         except OSError as error:
             raise self._failed("write", name, error) from error
@@ -185,15 +193,35 @@ class Directory:
             raise self._failed("write", name, error) from error
 
     def delete(self, name: str) -> None:
-        """Remove a file; the directory that it was in stays."""
+        """Remove a file, and the directories in the place that are empty then."""
         target = self._path / checked(name)
         try:
             target.unlink()
             _sync_directory(target.parent)
+            self._remove_empty(target.parent)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise self._failed("delete", name, error) from error
+
+    def _remove_empty(self, directory: Path) -> None:
+        with suppress(OSError):  # it has something in it
+            while directory != self._path:
+                directory.rmdir()
+                directory = directory.parent
+
+    def _tidy(self, directory: Path) -> None:
+        """Remove what a writer left that was killed: beside a file, and if that is below, everywhere."""
+        is_top, before = directory == self._path, time.time() - ABANDONED_SECONDS
+        if not is_top:
+            if time.monotonic() - self._tidied < TIDY_SECONDS:
+                return
+            self._tidied = time.monotonic()
+        for part in list(directory.glob(f"{PART}*") if is_top else self._path.rglob(f"{PART}*")):
+            with suppress(FileNotFoundError):  # another writer's, which has just ended
+                if part.stat().st_mtime < before:
+                    part.unlink()
+                    self._remove_empty(part.parent)
 
     def _failed(self, what: str, name: str, error: OSError) -> PlaceUnusable:
         remedy = _REMEDIES.get(error.errno or 0, "Mend it, or name another place")
@@ -227,12 +255,3 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_abandoned(directory: Path) -> None:
-    """Remove what a writer left that was killed."""
-    before = time.time() - ABANDONED_SECONDS
-    for part in directory.glob(f"{PART}*"):
-        with suppress(FileNotFoundError):  # another writer's, which has just ended
-            if part.stat().st_mtime < before:
-                part.unlink()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from laurels.backup.verify import Verified
 
 ALWAYS = 2**63
+SCRATCH = ".restoring"
+"""What is added to the name of a directory, or made in it if it is there, until all is good."""
 
 
 class Restored(Struct, frozen=True):
@@ -124,7 +126,9 @@ def restore(
     DataDamaged, NewerFormat or OSError, and leaves nothing behind then.
     """
     check_target(target)
-    beside = target.absolute().with_name(f"{target.absolute().name}.restoring")
+    is_there = target.exists()  # perhaps a mount, which cannot be replaced, and nothing be made beside it
+    path = target.absolute()
+    beside = path / SCRATCH if is_there else path.with_name(path.name + SCRATCH)
     shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
     beside.mkdir(mode=0o700, parents=True)
     try:
@@ -137,13 +141,23 @@ def restore(
             raise _with_way_out(damage, rebuild, reading) from damage
         rebuild.finish()
         verified = verify_directory(beside)
-        if target.exists():
-            target.rmdir()
-        beside.rename(target)
+        if is_there:
+            _move_up(beside)
+        else:
+            beside.rename(target)
         sync_directory(beside.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Restored(rebuild.time, verified, rebuild.is_cut)
+
+
+def _move_up(scratch: Path) -> None:
+    """Move the files of a directory to the one that it is in: the journal last, as without one nothing opens."""
+    for file in scratch.iterdir():
+        if file.name != "journal.db":
+            file.rename(scratch.parent / file.name)
+    sync_directory(scratch.parent)
+    (scratch / "journal.db").rename(scratch.parent / "journal.db")
 
 
 def _with_way_out(damage: BackupDamaged, rebuild: Rebuild, reading: Reading) -> BackupDamaged:
@@ -156,5 +170,5 @@ def _with_way_out(damage: BackupDamaged, rebuild: Rebuild, reading: Reading) -> 
 
 def check_target(target: Path) -> None:
     """Raise TargetInUse if something is where a directory is to be made."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and (not target.is_dir() or any(item.name != SCRATCH for item in target.iterdir())):
         raise TargetInUse(target)

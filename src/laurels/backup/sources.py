@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from laurels.backup.generations import choose, is_archive, read_parts
@@ -32,12 +33,12 @@ class Found(NamedTuple):
 def find_backup(url: str, until: int | None) -> Found:
     """Return the backup at a URL of which a time can be restored, the newest if no time is wanted.
 
-    The URL is that of a file that ends in ``.tar``, or of a place that has an archive or such files. Raises
-    NothingToRestore, NotArchived, BackupDamaged, BadPlace and PlaceUnusable.
+    The URL is that of a file that ends in ``.tar``, the path of any other file, or that of a place that has an archive
+    or such files. Raises NothingToRestore, NotArchived, BackupDamaged, BadPlace and PlaceUnusable.
     """
-    if url.endswith(FILE_SUFFIX):
-        above, _, name = url.rpartition("/")
-        return _file(open_place(above or "."), name)
+    if url.endswith(FILE_SUFFIX) or Path(url).is_file():
+        name = url.rpartition("/")[2]
+        return _file(open_place(url.removesuffix(name) or "."), name)
     place = open_place(url)
     if is_archive(place):
         generation = choose(place, until)

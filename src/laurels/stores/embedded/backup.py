@@ -35,7 +35,7 @@ def stream_backup(source: Source) -> Generator[bytes]:
         yield from _whole(BASE, encode_json(copy.base), seconds)
         last, time, count = 0, copy.base.time, 0
         with closing(JournalReader.from_snapshot(source, copy)) as reader:
-            for count, segment in enumerate(reader.segments(source.last), 1):
+            for count, segment in enumerate(reader.segments(), 1):
                 yield from _whole(segment_name(count), encode_segment(segment), seconds)
                 last, time = segment.last, segment.time
                 hold.move(last)

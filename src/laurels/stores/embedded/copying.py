@@ -73,10 +73,14 @@ class Source:
         """What the journal says of itself."""
         return self._journal.origin
 
+    def hold(self) -> Hold:
+        """Keep all batches that are there in the journal, until the hold moves or is released."""
+        return Hold(self._holds)
+
     @contextmanager
     def holding(self) -> Iterator[Hold]:
         """Keep all batches that are there in the journal, until the hold moves or this ends."""
-        hold = Hold(self._holds)
+        hold = self.hold()
         try:
             yield hold
         finally:
@@ -176,10 +180,12 @@ class Position(NamedTuple):
 class JournalReader:
     """Reads a journal on from a position, in segments."""
 
-    def __init__(self, source: Source, hold: Hold, at: Position) -> None:
+    def __init__(self, source: Source, hold: Hold, at: Position, compacted: int = 0) -> None:
         self._source = source
         self._hold = hold
         self.after, self.crc, self.answered, self.time = at
+        self._compacted = compacted
+        """The last tick of the snapshot, if this reads on from one."""
         self._path = source.path / "journal.db"
         self._db = connect_read_only(self._path)
         read_origin(self._db, self._path)
@@ -187,20 +193,23 @@ class JournalReader:
     @classmethod
     def from_snapshot(cls, source: Source, copy: SnapshotCopy) -> JournalReader:
         """Return a reader of what is past a snapshot, that batch included: by it the journal knows its last."""
-        return cls(source, copy.hold, Position(max(0, copy.since - 1), 0, 0, copy.base.time))
+        compacted = copy.footer.sequence >> 1 if copy.footer else 0
+        return cls(source, copy.hold, Position(max(0, copy.since - 1), 0, 0, copy.base.time), compacted)
 
     def crc_of(self, lsn: int) -> int | None:
         """Return the CRC of a batch, which stands for the history up to there; None if it is not in the journal."""
         with translate_errors(self._path):
             return read_batch_crc(self._db, lsn)
 
-    def segments(self, upto: int) -> Iterator[Segment]:
-        """Yield what follows, up to and including a batch; then the answers to batches up to that one.
+    def segments(self) -> Iterator[Segment]:
+        """Yield what follows, up to the newest batch as of now, and then the answers to batches up to that one.
 
-        Raises DataDamaged if a row is missing or not what was written, and BackupAbandoned.
+        Those to batches in the snapshot are first, as they are needed whatever of the rest is. Raises DataDamaged if a
+        row is missing or not what was written, and BackupAbandoned.
         """
         with translate_errors(self._path):
-            newest = read_newest_answer(self._db)  # first: they are to batches up to that one
+            newest = read_newest_answer(self._db)  # before the batch: they are to batches up to that one
+        upto = self._source.last
         while self.after < upto or self.answered < newest:
             try:
                 segment = self._read_segment(upto, newest)
@@ -210,11 +219,13 @@ class JournalReader:
             self.after, self.crc, self.time, self.answered = segment.last, segment.crc, segment.time, segment.answered
 
     def _read_segment(self, upto: int, newest: int) -> Segment:
-        batches = self._read_batches(upto) if self.after < upto else []
+        are_first = self.answered < min(self._compacted, newest)
+        until = min(self._compacted, newest) if are_first else newest
+        batches = self._read_batches(upto) if self.after < upto and not are_first else []
         answers, answered = [], self.answered
         if not batches or batches[-1][0] >= upto:
-            answers = self._read_answers(newest)
-            answered = answers[-1][0] if len(answers) == ANSWERS_ROWS else max(newest, answered)
+            answers = self._read_answers(until)
+            answered = answers[-1][0] if len(answers) == ANSWERS_ROWS else max(until, answered)
         return Segment(
             after=self.after,
             crc_before=self.crc,
