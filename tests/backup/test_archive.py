@@ -518,3 +518,25 @@ def test_place_that_fails_at_once_is_not_asked_all_the_time(tmp_path: Path) -> N
             assert place.count == 1
 
     asyncio.run(run())
+
+
+def test_moment_before_a_damaged_end(tmp_path: Path) -> None:
+    """What a copy has before its damaged end can be restored, although another copy follows."""
+    chance = random.Random(18)
+    place = open_place(str(tmp_path / "archive"))
+
+    async def run() -> None:
+        async with archived(tmp_path / "data", place) as one:
+            await one.write(10, chance)
+            await one.until_shipped()
+            while not (tmp_path / "data" / "boards.db").exists():
+                await one.write(20, chance)
+            await one.until_shipped()
+            await one.write(1, chance)
+        max((tmp_path / "archive").glob("*/segments/*")).write_bytes(b"")
+        async with archived(tmp_path / "data", place) as other:
+            await other.until_shipped()
+        moment, board = one.history[5]
+        assert await restored(place, tmp_path / "copy", moment) == board
+
+    asyncio.run(run())

@@ -166,6 +166,16 @@ class TestDirectory(PlaceConformance):
         assert [path.exists() for path in (old, new, foreign)] == [False, True, True]
 
 
+def test_abandoned_below(tmp_path: Path) -> None:
+    """What a killed writer left in a directory that nobody writes to any more goes too, and the directory with it."""
+    left = tmp_path / "place" / "copy" / f"{PART}1"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    os.utime(left, (0, time.time() - ABANDONED_SECONDS - 60))
+    open_place(str(tmp_path / "place")).write("other/segments/1", [b"x"])
+    assert [each.name for each in (tmp_path / "place").iterdir()] == ["other"]
+
+
 @pytest.fixture
 def read_only(small_disk: Path) -> Iterator[Path]:
     """Make the small file system one that cannot be written."""
