@@ -103,11 +103,11 @@ def writing_logs(
     if relay is not None:
         handler.addFilter(lambda record: not (alike.get() and relay(record)))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    _set_levels(level)
     thread = Thread(target=_write, args=(lines, _formatter(kind)), name="laurels-log", daemon=True)
     thread.start()
     try:
-        yield
+        with _levels(level):
+            yield
     finally:
         with suppress(queue.Full):
             lines.put(None, timeout=STOP_SECONDS)
@@ -119,17 +119,26 @@ def writing_at_once(kind: LogFormat, level: LogLevel = "info") -> Iterator[None]
     """Write the logs of the process without a thread, for a process that forks; what would wait is dropped."""
     root = logging.getLogger()
     handler = _PromptHandler(_formatter(kind))
-    _set_levels(level)
     root.addHandler(handler)
     try:
-        yield
+        with _levels(level):
+            yield
     finally:
         root.removeHandler(handler)
 
 
-def _set_levels(level: LogLevel) -> None:
-    logging.getLogger("laurels").setLevel(level.upper())
-    logging.getLogger(REQUESTS).setLevel(logging.INFO)
+@contextmanager
+def _levels(level: LogLevel) -> Iterator[None]:
+    """Log from a level on; whoever runs a service in its own process has its levels back then."""
+    wanted: dict[str, int | str] = {"laurels": level.upper(), REQUESTS: logging.INFO}
+    before = {name: logging.getLogger(name).level for name in wanted}
+    try:
+        for name, least in wanted.items():
+            logging.getLogger(name).setLevel(least)
+        yield
+    finally:
+        for name, least in before.items():
+            logging.getLogger(name).setLevel(least)
 
 
 class _PromptHandler(logging.Handler):

@@ -86,7 +86,7 @@ def test_standing_in_full_of_little() -> None:
     with failing((400, {}, REFUSED[2])) as service:
         assert run(service.url, "standing", "b", "v", "--full").exit_code == 1
     with failing((200, {}, b'{"score":1,"rank":0}')) as service:
-        assert "left out what was asked for" in run(service.url, "standing", "b", "v", "--full").stderr
+        assert "did not answer as Laurels does" in run(service.url, "standing", "b", "v", "--full").stderr
 
 
 def test_around_nobody(laurels: Run, board: str) -> None:

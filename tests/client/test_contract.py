@@ -23,6 +23,7 @@ CALLS = {
     "read": {"page", "pages", "entries", "around", "between", "names"},
     "rank": {"rank_of"},
     "definition": {"definition", "definition_and_tag"},
+    "back_up": {"backup"},
     "live": {"live", "live_standing", "live_events"},
 }
 """The calls of an operation, where these are not the one of its name."""

@@ -238,7 +238,7 @@ def test_command_of_the_output_is_installed() -> None:
     """The packages for the command in the output are installed with the CDK."""
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["momento"]
     locked = re.findall(r"^([\w-]+)==", (ROOT / "requirements" / "infra.txt").read_text(), re.MULTILINE)
-    assert {re.split("[=<>]", requirement)[0] for requirement in needed} <= set(locked)
+    assert {re.split("[=<>]", each)[0] for each in needed if not each.startswith("laurels[")} <= set(locked)
 
 
 def test_cache_output(everything: Synthesized, synthesized: Callable[[str], Synthesized]) -> None:
