@@ -57,7 +57,7 @@ def is_as_told(name: str, text: str) -> bool:
     """Return whether a file keeps to ``.editorconfig``, but for how deep its lines are indented."""
     rules = ConfigParser()
     rules.read_string("[top]\n" + (ROOT / ".editorconfig").read_text())
-    own = [rules[name]] if name in rules else []
+    own = [rules[each] for each in (name, f"*.{name.rpartition('.')[2]}") if each in rules]
     told = dict(chain.from_iterable(section.items() for section in (rules["*"], *own)))
     assert (told["charset"], told["end_of_line"], told["trim_trailing_whitespace"]) == ("utf-8", "lf", "true")
     lines = text.split("\n")
