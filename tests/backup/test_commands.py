@@ -98,6 +98,7 @@ def test_archive_in_a_bucket(tmp_path: Path, buckets: Buckets, monkeypatch: pyte
     assert re.fullmatch(r"s3://\S+ is good: 20 entries on 1 boards, .*\n", laurels("verify", place).stdout)
     (span,) = laurels("restore", place, "--list", "--json").stdout.splitlines()
     assert json.loads(span)["copies"] == 1
+    assert "the beginning" in laurels("restore", place, "--list").stdout
 
 
 def test_verify_finds_damage(tmp_path: Path) -> None:

@@ -101,12 +101,16 @@ def _list_spans(source: str, *, as_json: bool) -> None:
     place = open_place(source)
     if not is_archive(place):
         raise click.UsageError(f"There is no archive at {place}: --list is for what `laurels serve --archive` writes.")
-    spans = [(format_time(each.first), format_time(each.last), each.generations) for each in find_spans(place)]
+    spans = [
+        (format_time(each.first) if each.first else None, format_time(each.last), each.generations)
+        for each in find_spans(place)
+    ]
     if as_json:
         for first, last, copies in spans:
             write_json({"from": first, "to": last, "copies": copies})
         return
-    write_table(("from", "to", "copies"), [(first, last, str(copies)) for first, last, copies in spans])
+    rows = [(first or "the beginning", last, str(copies)) for first, last, copies in spans]
+    write_table(("from", "to", "copies"), rows)
 
 
 def _find(source: str, moment: int | None) -> Found:
