@@ -254,8 +254,8 @@ def test_no_alarm_without_a_limit(lasting: Synthesized) -> None:
 
 
 def test_dashboard(ephemeral: Synthesized) -> None:
-    """The dashboard has five graphs of the cache beside the usual six."""
-    assert json.dumps(ephemeral.one("CloudWatch::Dashboard")["DashboardBody"]).count("timeSeries") == 11
+    """The dashboard has five graphs of the cache beside the usual twelve."""
+    assert json.dumps(ephemeral.one("CloudWatch::Dashboard")["DashboardBody"]).count("timeSeries") == 17
 
 
 def test_outputs(ephemeral: Synthesized) -> None:

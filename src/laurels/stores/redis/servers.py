@@ -125,8 +125,11 @@ class Servers(ABC):
             if reply.refusal:
                 reply.fail(translate(reply.refusal))
                 return
-            reply.needs_script = True
-            self.undone(reply, "Redis does not keep scripts", at_once=True)
+            if reply.needs_script:
+                self.undone(reply, "Redis does not keep scripts", at_once=True)
+            else:  # as every server says once, and says first after a failover: it is no trouble yet
+                reply.needs_script = True
+                self.send(reply)
         elif code in PASSING:
             if code == "READONLY":
                 node.reconnect("it is a replica now")
